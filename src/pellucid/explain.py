@@ -1,0 +1,106 @@
+"""`explain`: the one place where model, source, method and limits meet."""
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pellucid.attribution import Attribution
+from pellucid.inputs.image import Images
+from pellucid.methods import methods
+from pellucid.models.image import ImageClassifier, Target
+from pellucid.models.load import load
+from pellucid.registry import OptionValue
+from pellucid.request import Request
+from pellucid.stream import Method, bounded, drain
+
+
+def explain(
+    model: ImageClassifier | str | Path,
+    source: Any,
+    *,
+    method: str,
+    target: Target = None,
+    against: str | int | None = None,
+    preset: str | None = None,
+    tolerance: float | None = None,
+    deadline: float | None = None,
+    progress: Callable[[Attribution], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    **options: Any,
+) -> Attribution:
+    """The attribution of each image in `source` for `target` (label, number, or one an image; by default the predicted class).
+
+    `against` asks why the target rather than that class: the difference of the two logits is explained. `preset` names a set
+    of options of the method, which `options` may override. `tolerance` stops as soon as every image's error estimate is that
+    small, and lifts the method's bound on its work unless the bound was given. `deadline` stops after that many seconds with
+    the best answer so far. `progress` is called with every answer; `cancelled` is asked after every answer.
+    """
+    answers = explain_stream(
+        model, source, method=method, target=target, against=against, preset=preset, tolerance=tolerance, deadline=deadline,
+        cancelled=cancelled, **options,
+    )  # fmt: skip
+    return drain(answers, progress)
+
+
+def explain_stream(
+    model: ImageClassifier | str | Path,
+    source: Any,
+    *,
+    method: str,
+    target: Target = None,
+    against: str | int | None = None,
+    preset: str | None = None,
+    tolerance: float | None = None,
+    deadline: float | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    **options: Any,
+) -> Generator[Attribution, None, None]:
+    """Every answer of `explain`, each better than the last; closing the generator stops the work."""
+    chosen = methods[method]
+    model = model if isinstance(model, ImageClassifier) else load(model)
+    model.check_mode()
+    images = model.read(source)
+    model = model.rather_than(against)
+    indices = model.targets(images, target)
+    view: dict[str, OptionValue] = {}
+    if preset is not None:
+        view = dict(chosen.preset(preset).view)
+        options = {**chosen.preset(preset).options, **options}
+    options = for_contrast(chosen, options) if model.against is not None else options
+    if tolerance is not None:
+        options = {**chosen.budget(), **options}
+    answers = bounded(
+        chosen.stream(model, images, indices, **options), tolerance=tolerance, deadline=deadline, cancelled=cancelled
+    )
+
+    def finished() -> Generator[Attribution, None, None]:
+        try:
+            for answer in answers:
+                yield replace(answer, view=view, against=model.against)
+        finally:
+            answers.close()
+
+    return finished()
+
+
+def for_contrast(method: Method[..., Attribution], options: dict[str, Any]) -> dict[str, Any]:
+    """Options for explaining a difference of two logits; ValueError when they ask for another output."""
+    if "output" not in method.options.model_fields:
+        return options
+    if options.get("output", "logit") != "logit":
+        raise ValueError(f"against explains the difference of two logits; output={options['output']!r} does not go with it")
+    return {**options, "output": "logit"}
+
+
+def request_of(model: ImageClassifier, images: Images, attribution: Attribution) -> Request:
+    """The request that gives this attribution again, its target and all of its options written out."""
+    return Request(
+        model=model.name,
+        source=images.sources,
+        target=tuple(attribution.target.tolist()),
+        against=attribution.against,
+        method=attribution.method,
+        options={k: v for k, v in attribution.options.items() if k != "seed"},
+        seed=attribution.seed,
+    )

@@ -1,0 +1,186 @@
+"""Opening a photograph: from a path, a shipped name, PIL, NumPy or torch to an RGB picture, or an error that says why not."""
+
+import csv
+import hashlib
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 100_000_000
+"""Above this a picture is refused before it is decoded; 100 megapixels decode to 300 MB."""
+MIN_SIDE = 8
+"""Below this there is nothing to explain: every network pixel would be made of the same few."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+class ImageWarning(UserWarning):
+    """A picture was changed so that it could be read; the text says how."""
+
+
+def photographs() -> list[dict[str, str]]:
+    """The shipped photographs as rows of their manifest, the observation images first in their order."""
+    folder = files("pellucid") / "data" / "images"
+    rows = list(csv.DictReader((folder / "manifest.csv").read_text(encoding="utf-8").splitlines()))
+    return [row | {"path": str(folder / row["file"])} for row in rows]
+
+
+@cache
+def observation_paths() -> tuple[Path, ...]:
+    """The ten observation images, marked 0 to 9."""
+    marked = [row for row in photographs() if row["observation"]]
+    return tuple(Path(row["path"]) for row in sorted(marked, key=lambda row: int(row["observation"])))
+
+
+_remembered: OrderedDict[str, Any] = OrderedDict()
+
+
+def remember(source: object) -> str:
+    """A name, `sha256:...`, under which `open_photograph` finds what was handed in, in this process; the last 64 are kept."""
+    if isinstance(source, str | Path):
+        return str(source)
+    array = np.asarray(source if not isinstance(source, torch.Tensor) else source.detach().cpu())
+    digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+    name = f"sha256:{digest}"
+    _remembered[name] = source
+    _remembered.move_to_end(name)
+    while len(_remembered) > 64:
+        _remembered.popitem(last=False)
+    return name
+
+
+def recall(name: str) -> object:
+    """What `remember` was given under this name."""
+    if name not in _remembered:
+        raise ValueError(f"{name[:23]}... was handed in by another process; give the picture again")
+    return _remembered[name]
+
+
+def expand(sources: Sequence[str | Path]) -> Iterator[str]:
+    """Every picture that the sources name: files as they are, folders' pictures in order, `observation` as all ten."""
+    for source in map(str, sources):
+        if source == "observation":
+            yield from (f"observation:{n}" for n in range(len(observation_paths())))
+        elif Path(source).is_dir():
+            inside = sorted(p for p in Path(source).iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise ValueError(f"the folder {source!r} holds no picture; known endings: {', '.join(SUFFIXES)}")
+            yield from map(str, inside)
+        else:
+            yield source
+
+
+def open_photograph(source: object) -> tuple[Image.Image, str]:
+    """The picture in RGB, upright, and a name for it.
+
+    Takes a path, `observation:N`, a `sha256:` name, PIL, NumPy (height width 3, or height width; uint8, or float in [0, 1]) or
+    a tensor (channel height width; uint8, or float in [0, 1]). Alpha is laid on white, 16 bits become 8, CMYK is converted
+    without a profile, one channel becomes three: each with an ImageWarning, except the last. ValueError for everything else.
+    """
+    if isinstance(source, str | Path):
+        return _from_path(str(source))
+    if isinstance(source, Image.Image):
+        _check_size(*source.size, "the image")
+        return _as_rgb(source, "the image"), "image"
+    if isinstance(source, torch.Tensor):
+        return Image.fromarray(_as_uint8(np.asarray(source.detach().cpu()), "the tensor", channels_first=True)), "tensor"
+    if isinstance(source, np.ndarray):
+        return Image.fromarray(_as_uint8(source, "the array", channels_first=False)), "array"
+    raise TypeError(f"cannot read a {type(source).__name__} as an image; give a path, a PIL image, a NumPy array or a tensor")
+
+
+def _from_path(source: str) -> tuple[Image.Image, str]:
+    if source.startswith("sha256:"):
+        return open_photograph(recall(source))
+    path = _shipped(source) if source.startswith("observation:") else Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"no image at {source!r}; give a file, a folder, or observation:0 to observation:9")
+    if path.is_dir():
+        raise IsADirectoryError(f"{source!r} is a folder; name the pictures in it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is stricter and comes below
+            with Image.open(path) as image:
+                _check_size(*image.size, repr(source))
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1:
+                    raise ValueError(f"{source!r} has {frames} frames; save the one you mean as a picture of its own")
+                return _as_rgb(image, repr(source)), path.name
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{source!r} is too large to decode safely: {error}") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{source!r} is not a picture in a known format ({', '.join(s[1:] for s in SUFFIXES)})") from None
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{source!r} cannot be decoded, it is truncated or damaged: {error}") from None
+
+
+def _shipped(source: str) -> Path:
+    number = source.removeprefix("observation:")
+    if not number.isdecimal() or int(number) >= len(observation_paths()):
+        raise ValueError(
+            f"no observation image {number!r}; they are observation:0 to observation:{len(observation_paths()) - 1}"
+        )
+    return observation_paths()[int(number)]
+
+
+def _check_size(width: int, height: int, what: str) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ValueError(f"{what} is {width} x {height} px; the smallest that can be explained is {MIN_SIDE} x {MIN_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise ValueError(
+            f"{what} is {width} x {height} px, {width * height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are read: "
+            "make it smaller first"
+        )
+
+
+def _as_rgb(image: Image.Image, what: str) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values = np.asarray(image).astype(np.float64)
+        full = 65535 if image.mode != "F" else 1.0
+        if values.min() < 0 or values.max() > full:
+            raise ValueError(f"{what} has values from {values.min():g} to {values.max():g}; expected 0 to {full:g}")
+        warnings.warn(f"{what} has {'16' if full > 1 else '32'} bits a channel; read with 8", ImageWarning, stacklevel=2)
+        image = Image.fromarray((values / full * 255).round().astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        if np.asarray(layer)[..., 3].min() < 255:
+            warnings.warn(f"{what} has transparent parts; they are laid on white", ImageWarning, stacklevel=2)
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    if image.mode == "CMYK":
+        warnings.warn(
+            f"{what} is CMYK; converted to RGB without a colour profile, so hues may shift", ImageWarning, stacklevel=2
+        )
+    return image.convert("RGB")
+
+
+def _as_uint8(values: np.ndarray, what: str, *, channels_first: bool) -> np.ndarray:
+    layout = "channel height width" if channels_first else "height width 3"
+    if values.ndim == 2:
+        values = np.stack([values] * 3, axis=-1)
+    elif values.ndim == 3 and channels_first:
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim != 3 or values.shape[-1] not in (1, 3):
+        raise ValueError(f"{what} has shape {tuple(values.shape)}; expected {layout}, with 1 or 3 channels")
+    if values.shape[-1] == 1:
+        values = np.repeat(values, 3, axis=-1)
+    _check_size(values.shape[1], values.shape[0], what)
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(f"{what} is {values.dtype}; expected uint8, or float in [0, 1]")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{what} holds NaN or infinite values")
+    if values.min() < 0 or values.max() > 1:
+        raise ValueError(
+            f"{what} has values from {values.min():g} to {values.max():g}; floats are pixel values in [0, 1]. "
+            "For features that are already normalised use model.from_features(tensor)"
+        )
+    return (values * 255).round().astype(np.uint8)

@@ -1,0 +1,115 @@
+"""Looking inside a forward pass: which layers a network has, what they put out, and stopping at one of them.
+
+Every hook is removed in `finally`, whatever happens in between.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pellucid.registry import UnknownName, unknown
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A named module as it was met in a forward pass."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    """Of one image's output, without the batch axis; empty when the output is not a tensor."""
+    calls: int
+    """How often it runs in one forward pass; a reused module has more than one output."""
+
+
+class Stopped(Exception):
+    """Raised by a hook once everything that was asked for has been seen."""
+
+
+def find_module(module: nn.Module, name: str) -> nn.Module:
+    """The submodule of that name; KeyError with the nearest names otherwise."""
+    modules = dict(module.named_modules())
+    if name not in modules or not name:
+        raise UnknownName(unknown("layer", name, [n for n in modules if n]))
+    return modules[name]
+
+
+def list_layers(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
+    """The submodules in the order in which they finish, by running them once on `features`."""
+    seen: dict[str, Layer] = {}
+
+    def note(name: str, sub: nn.Module) -> Callable[..., None]:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+            shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+            calls = seen[name].calls + 1 if name in seen else 1
+            seen[name] = Layer(name, type(sub).__name__, shape, calls)
+
+        return hook
+
+    handles = [sub.register_forward_hook(note(name, sub)) for name, sub in module.named_modules() if name]
+    try:
+        with torch.no_grad():
+            module(features)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return tuple(seen.values())
+
+
+@contextmanager
+def captured(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Inside the `with`, each forward pass leaves the outputs of the named layers in the dictionary, attached to the graph.
+
+    ValueError, in the pass, for a layer that runs more than once or does not give one tensor.
+    """
+    outputs: dict[str, Tensor] = {}
+    calls: dict[str, int] = {}
+
+    def start(_module: nn.Module, _args: Any) -> None:
+        outputs.clear()
+        calls.clear()
+
+    def keep(name: str) -> Callable[..., Tensor]:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> Tensor:
+            if not isinstance(output, Tensor):
+                raise ValueError(f"layer {name!r} gives a {type(output).__name__}, not one tensor; choose a layer inside it")
+            calls[name] = calls.get(name, 0) + 1
+            if calls[name] > 1:
+                raise ValueError(f"layer {name!r} runs more than once in a forward pass; choose a layer that runs once")
+            outputs[name] = output
+            # subtle: an in-place ReLU behind this layer would overwrite what was captured, so the network goes on with a copy
+            return output.clone()
+
+        return hook
+
+    handles = [module.register_forward_pre_hook(start)]
+    try:
+        handles += [find_module(module, name).register_forward_hook(keep(name)) for name in names]
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def run_to(module: nn.Module, name: str, features: Tensor) -> Tensor:
+    """The output of the named layer, the forward pass ending there. ValueError when the pass does not reach it."""
+    output: list[Tensor] = []
+
+    def stop(_module: nn.Module, _args: Any, result: Any) -> None:
+        if not isinstance(result, Tensor):
+            raise ValueError(f"layer {name!r} gives a {type(result).__name__}, not one tensor; choose a layer inside it")
+        output.append(result)
+        raise Stopped
+
+    handle = find_module(module, name).register_forward_hook(stop)
+    try:
+        module(features)
+    except Stopped:
+        return output[0]
+    finally:
+        handle.remove()
+    raise ValueError(f"the forward pass does not run through layer {name!r}")

@@ -1,0 +1,263 @@
+"""An image classifier: any module from images to logits, and what one must know to show it a picture and read its answer."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, Self, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from PIL import Image
+from torch import Tensor, nn
+
+from pellucid.inputs.image import Images, to_pixels
+from pellucid.inputs.photograph import open_photograph, remember
+from pellucid.models.hooks import Layer, list_layers
+from pellucid.registry import UnknownName, unknown
+
+Output = Literal["logit", "log_probability", "probability", "loss"]
+Target = str | int | Sequence[str | int] | Tensor | None
+
+BATCH = 10
+"""Images a network pass takes at once. Larger batches allocate over 32 MiB at a time, which glibc gives back to the kernel and
+must fault in again: they are slower, not faster. A constant, so that the same request gives the same bits anywhere."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class of a model's answer."""
+
+    index: int
+    label: str
+    probability: float
+    logit: float
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ImageClassifier:
+    """A ready network: module, labels, how it reads a picture, its named layers.
+
+    The module maps `batch channel height width` to logits `batch class` (a tensor, or an object with `.logits`). It is never
+    changed: weights, mode, `.grad`, `requires_grad` and hooks stay as they were. A picture is cut (`fit="crop"`: the central
+    `crop` of its short side; `fit="squash"`: nothing is cut and the sides are scaled apart), resized to `size` (height,
+    width), and normalised as (value - mean) / std of values in [0, 1].
+    """
+
+    module: nn.Module
+    size: tuple[int, int] = (224, 224)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    labels: tuple[str, ...] = ()
+    """Names of the classes; when none are given, their numbers."""
+    crop: float = 1.0
+    fit: Literal["crop", "squash"] = "crop"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    name: str = ""
+    """What a Request calls it; the fingerprint when none is given."""
+    against: int | None = None
+    """A class whose logit is subtracted from every logit: why this rather than that."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.module, nn.Module):
+            raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
+        for field in ("size", "mean", "std", "labels"):  # lists are welcome
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ValueError(f"size={self.size}; expected (height, width) in pixels")
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise ValueError(f"mean has {len(self.mean)} and std {len(self.std)} values; expected one per channel, 1 or 3")
+        if not all(math.isfinite(m) for m in self.mean) or not all(s > 0 and math.isfinite(s) for s in self.std):
+            raise ValueError(f"mean={self.mean}, std={self.std}; expected finite values, and std above 0")
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop={self.crop}; it is the share of the short side that is kept, above 0 and at most 1")
+        self.check_mode()
+        classes = self._run(torch.zeros(1, len(self.mean), *self.size)).shape[1]
+        if not self.labels:
+            object.__setattr__(self, "labels", tuple(str(n) for n in range(classes)))
+        if len(self.labels) != classes:
+            raise ValueError(f"{len(self.labels)} labels for a network with {classes} logits")
+        if not self.name:
+            object.__setattr__(self, "name", f"sha256:{self.fingerprint}")
+
+    # ------------------------------------------------------------------------------------------------ reading pictures
+
+    def read(self, source: Any) -> Images:
+        """The pictures as the network reads them: a path, `observation:3`, PIL, NumPy, a tensor, or a list of any of these.
+
+        A tensor of just the network's size is taken as it is; everything else is cut and resized.
+        """
+        if isinstance(source, Images):
+            return source
+        several = isinstance(source, list | tuple) or (isinstance(source, np.ndarray | Tensor) and source.ndim == 4)
+        read = [self._read_one(one) for one in (source if several else [source])]
+        if not read:
+            raise ValueError("no image to read: the list is empty")
+        features, pixels, names, sources = zip(*read, strict=True)
+        return Images(torch.cat(features), torch.cat(pixels), names, sources, self.mean, self.std)
+
+    def _read_one(self, source: Any) -> tuple[Tensor, Tensor, str, str]:
+        picture, name = open_photograph(source)
+        height, width = self.size
+        if not (isinstance(source, Tensor) and picture.size == (width, height)):
+            how = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
+            picture = picture.resize((width, height), how, box=self._box(*picture.size))
+        if len(self.mean) == 1:
+            picture = picture.convert("L")
+        values = torch.from_numpy(np.array(picture)).float().div(255)
+        values = values[None, None] if values.ndim == 2 else values.movedim(-1, 0)[None]
+        return self._normalised(values), to_pixels(values), name, remember(source)
+
+    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        if self.fit == "squash":
+            return (0, 0, width, height)
+        scale = self.crop * min(width / self.size[1], height / self.size[0])
+        kept_width, kept_height = self.size[1] * scale, self.size[0] * scale
+        left, top = (width - kept_width) / 2, (height - kept_height) / 2
+        return (left, top, left + kept_width, top + kept_height)
+
+    def _normalised(self, values: Tensor) -> Tensor:
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return ((values - mean) / std).contiguous()
+
+    def from_features(self, features: Float[Tensor, "batch channel height width"], names: Sequence[str] = ()) -> Images:
+        """Images from features that are already normalised. ValueError for another size, NaN or infinite values."""
+        expected = (len(self.mean), *self.size)
+        if tuple(features.shape[1:]) != expected:
+            raise ValueError(f"features have shape {tuple(features.shape)}; expected batch x {' x '.join(map(str, expected))}")
+        if not torch.isfinite(features).all():
+            raise ValueError("features hold NaN or infinite values")
+        features = features.detach().float().cpu().clone()
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        sources = tuple(remember(one) for one in features)
+        names = tuple(names) or tuple(f"features {n}" for n in range(len(features)))
+        return Images(features, to_pixels(features * std + mean), names, sources, self.mean, self.std)
+
+    # ------------------------------------------------------------------------------------------------ asking the network
+
+    def logits(self, features: Float[Tensor, "batch channel height width"]) -> Float32[Tensor, "batch class"]:
+        """Of every image, without gradients, `BATCH` at a time. ValueError for NaN or infinite logits."""
+        with torch.no_grad():
+            return torch.cat([self._run(part) for part in features.split(BATCH)])
+
+    def values(
+        self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
+    ) -> Float32[Tensor, " batch"]:
+        """The target's logit, log-probability, probability or cross-entropy loss, of every image."""
+        return read_output(self.logits(features), target, of)
+
+    def gradients(
+        self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
+    ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch channel height width"]]:
+        """The values, and their gradient by the features."""
+        values, gradients = [], []
+        for part, wanted in zip(features.split(BATCH), target.split(BATCH), strict=True):
+            with torch.inference_mode(False), torch.enable_grad():
+                leaf = part.detach().clone().requires_grad_()
+                # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
+                value = read_output(self._run(leaf.clone()), wanted, of)
+                (gradient,) = torch.autograd.grad(value.sum(), leaf)
+            if not torch.isfinite(gradient).all():
+                raise ValueError(f"the gradient of the {of} is NaN or infinite; is the network defined at this input?")
+            values.append(value.detach())
+            gradients.append(gradient)
+        return torch.cat(values), torch.cat(gradients)
+
+    def _run(self, features: Tensor) -> Tensor:
+        like = next(self.module.parameters(), features)
+        output = self.module(features.to(like.device, like.dtype if like.is_floating_point() else features.dtype))
+        return self._checked(output)
+
+    def _checked(self, output: Any) -> Tensor:
+        logits = getattr(output, "logits", output)
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
+            raise ValueError(f"the network gave {got}; expected logits with the axes batch and class")
+        if not torch.isfinite(logits).all():
+            rows = (~torch.isfinite(logits).all(1)).nonzero().flatten().tolist()
+            raise ValueError(
+                f"the network gave NaN or infinite logits for image {rows[0]} of its batch; nothing can be explained"
+            )
+        logits = logits.float().cpu()
+        return logits if self.against is None else logits - logits[:, self.against, None]
+
+    def check_mode(self) -> None:
+        """ValueError when any part is in training mode, where dropout and batch norm answer differently every time."""
+        training = [name or type(self.module).__name__ for name, sub in self.module.named_modules() if sub.training]
+        if training:
+            raise ValueError(
+                f"the network is in training mode ({', '.join(training[:3])}{', ...' if len(training) > 3 else ''}): "
+                "call module.eval() first"
+            )
+
+    # ------------------------------------------------------------------------------------------------ classes and layers
+
+    def predict(self, images: Images, top: int = 5) -> list[list[Prediction]]:
+        """The `top` likeliest classes of each image, likeliest first."""
+        logits = replace(self, against=None).logits(images.features)
+        probabilities = logits.softmax(1)
+        best = probabilities.topk(min(top, len(self.labels)), dim=1).indices
+        return [
+            [Prediction(i, self.labels[i], float(probabilities[row, i]), float(logits[row, i])) for i in indices]
+            for row, indices in enumerate(best.tolist())
+        ]
+
+    def class_index(self, wanted: str | int) -> int:
+        """The number of a class given by number or label. KeyError for a label that no class or more than one class has."""
+        if isinstance(wanted, int):
+            if not 0 <= wanted < len(self.labels):
+                raise IndexError(f"no class {wanted}; the network has {len(self.labels)}, from 0")
+            return wanted
+        found = [i for i, label in enumerate(self.labels) if label.lower() == wanted.strip().lower()]
+        if not found and wanted.strip().isdecimal():
+            return self.class_index(int(wanted))
+        if not found:
+            raise UnknownName(unknown("class", wanted, self.labels))
+        if len(found) > 1:
+            raise UnknownName(f"{len(found)} classes are called {wanted!r}: give the number, {' or '.join(map(str, found))}")
+        return found[0]
+
+    def targets(self, images: Images, target: Target = None) -> Int64[Tensor, " batch"]:
+        """One class number an image: what was asked for, or the predicted class."""
+        if target is None:
+            return replace(self, against=None).logits(images.features).argmax(1)
+        if isinstance(target, Tensor):
+            target = target.tolist() if target.ndim else int(target)
+        if isinstance(target, str | int):
+            target = [target] * len(images)
+        indices = [self.class_index(one) for one in target]
+        if len(indices) != len(images):
+            raise ValueError(f"{len(indices)} targets for {len(images)} images; give one, or one an image")
+        return torch.tensor(indices)
+
+    def rather_than(self, against: str | int | None) -> Self:
+        """This model with every logit measured against that class."""
+        return self if against is None else replace(self, against=self.class_index(against))
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The submodules in the order in which they finish in a forward pass."""
+        like = next(self.module.parameters(), torch.zeros(()))
+        return list_layers(self.module, torch.zeros(1, len(self.mean), *self.size, device=like.device, dtype=like.dtype))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, their names, and how a picture is read."""
+        digest = hashlib.sha256(repr((self.size, self.mean, self.std, self.crop, self.fit, self.interpolation)).encode())
+        for name, tensor in sorted(self.module.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+def read_output(logits: Float[Tensor, "batch class"], target: Int64[Tensor, " batch"], of: Output) -> Float[Tensor, " batch"]:
+    """What is explained: one number an image."""
+    if of == "logit":
+        return logits.gather(1, target[:, None])[:, 0]
+    log_probability = logits.log_softmax(1).gather(1, target[:, None])[:, 0]
+    if of == "log_probability":
+        return log_probability
+    return -log_probability if of == "loss" else log_probability.exp()

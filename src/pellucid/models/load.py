@@ -1,0 +1,115 @@
+"""`load`: a ready model from a name of the catalog, or from the user's own file."""
+
+import importlib
+import json
+import pickle
+import tomllib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pellucid.models.image import ImageClassifier
+from pellucid.registry import UnknownName, unknown
+
+WRAPPERS = ("model_state_dict", "state_dict", "model")
+"""Keys under which checkpoints are known to keep their weights."""
+
+
+@cache
+def catalog() -> dict[str, Any]:
+    """`models` and `architectures`, as the catalog has them."""
+    return tomllib.loads((files("pellucid.models") / "catalog.toml").read_text(encoding="utf-8"))
+
+
+def load(name: str | Path, *, architecture: str | None = None) -> ImageClassifier:
+    """A ready model: a name of the catalog, or the path of a checkpoint together with its architecture.
+
+    `ARCHITECTURE:PATH` says both in one. A checkpoint is safetensors, or a `.pth` that holds nothing but tensors; other pickles
+    are refused unread. Raises KeyError for an unknown name or architecture, ValueError for a file that does not fit.
+    """
+    text = str(name)
+    prefix, _, rest = text.partition(":")
+    if architecture is None and rest and prefix in catalog()["architectures"]:
+        architecture, text = prefix, rest
+    if architecture is None and text in catalog()["models"]:
+        return _shipped(text)
+    if architecture is None:
+        if Path(text).exists():
+            known = ", ".join(catalog()["architectures"])
+            raise ValueError(
+                f"{text!r} is a file of weights; say which architecture they are for, architecture=one of: {known}"
+            )
+        raise UnknownName(f"{unknown('model', text, catalog()['models'])}; or the path of a checkpoint with its architecture")
+    if architecture not in catalog()["architectures"]:
+        raise UnknownName(unknown("architecture", architecture, catalog()["architectures"]))
+    return _build(architecture, state_dict(Path(text)), name=f"{architecture}:{text}", origin=text)
+
+
+@cache  # a catalog model never changes, and its callers may not change it either
+def _shipped(name: str) -> ImageClassifier:
+    entry = catalog()["models"][name]
+    weights = state_dict(_packaged(entry["weights"])) if "weights" in entry else None
+    return _build(entry["architecture"], weights, name=name, origin=f"the weights of {name!r}")
+
+
+def _build(architecture: str, weights: dict[str, Tensor] | None, *, name: str, origin: str) -> ImageClassifier:
+    entry = catalog()["architectures"][architecture]
+    module_name, attribute = entry["builder"].split(":")
+    module: nn.Module = getattr(importlib.import_module(module_name), attribute)()
+    if weights is not None:
+        _fill(module, weights, origin, architecture)
+    labels = entry.get("labels", ())
+    if isinstance(labels, str):
+        labels = json.loads(_packaged(labels).read_text(encoding="utf-8"))
+        labels = [labels[str(i)] for i in range(len(labels))] if isinstance(labels, dict) else labels
+    reading = {key: entry[key] for key in ("size", "mean", "std", "crop", "fit", "interpolation") if key in entry}
+    return ImageClassifier(module.eval(), labels=tuple(labels), name=name, **reading)
+
+
+def _fill(module: nn.Module, weights: dict[str, Tensor], origin: str, architecture: str) -> None:
+    expected = module.state_dict()
+    missing = [k for k in expected if k not in weights and not k.endswith("num_batches_tracked")]
+    extra = [k for k in weights if k not in expected]
+    wrong = [k for k in expected if k in weights and weights[k].shape != expected[k].shape]
+    if missing or extra or wrong:
+        parts = [f"{len(missing)} missing (such as {missing[0]})"] if missing else []
+        parts += [f"{len(extra)} unknown (such as {extra[0]})"] if extra else []
+        if wrong:
+            got, want = tuple(weights[wrong[0]].shape), tuple(expected[wrong[0]].shape)
+            parts += [f"{len(wrong)} of another shape (such as {wrong[0]}: {got}, expected {want})"]
+        raise ValueError(f"{origin} does not fit the architecture {architecture}: {'; '.join(parts)}")
+    module.load_state_dict(weights, strict=False)
+
+
+def state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors in a checkpoint, out of whichever wrapper it uses. ValueError when it is anything but tensors."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {str(path)!r}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{str(path)!r} is a pickle with more than tensors in it and was not opened, because a pickle can run code. "
+            "Save the weights alone: torch.save({'model_state_dict': module.state_dict()}, path)"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"{str(path)!r} is not a checkpoint: {str(error).splitlines()[0]}") from None
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise ValueError(f"{str(path)!r} holds no dictionary of tensors, neither itself nor under {', '.join(WRAPPERS)}")
+    return content
+
+
+def _packaged(place: str) -> Path:
+    package, path = place.split(":")
+    return Path(str(files(package) / path))

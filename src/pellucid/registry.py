@@ -1,0 +1,114 @@
+"""Named functions whose keyword-only parameters are their options.
+
+A signature declares each option once. From it come the validation of every call, the flags of the shell command, the form in
+the browser and the reference page: all of them read `options_of(function).model_json_schema()`.
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+Entry = TypeVar("Entry")
+OptionValue = bool | int | float | str
+
+
+class UnknownName(KeyError):
+    """A name that is not registered; its text says which are."""
+
+    def __str__(self) -> str:  # subtle: KeyError would show the quoted repr of its argument
+        return str(self.args[0])
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """What was asked for, the nearest names, and all of them when they are few."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name).lower(), [k.lower() for k in known], n=3, cutoff=0.5)
+    near = list(dict.fromkeys(k for n in near for k in known if k.lower() == n))
+    hint = f" (did you mean {' or '.join(repr(n) for n in near[:3])}?)" if near else ""
+    listed = f"; known: {', '.join(known)}" if len(known) <= 40 else ""
+    return f"no {kind} named {name!r}{hint}{listed}"
+
+
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """The entries of one kind by name. The package's own files are imported at the first look, not before."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._entries: dict[str, Entry] = {}
+        self._complete = False
+
+    def add(self, name: str, entry: Entry) -> Entry:
+        if name in self._entries:
+            raise ValueError(f"there is already a {self.kind} named {name!r}; choose another name")
+        self._entries[name] = entry
+        return entry
+
+    def _load(self) -> dict[str, Entry]:
+        if not self._complete:
+            self._complete = True
+            package = importlib.import_module(self._package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self._package}.{module.name}")
+        return self._entries
+
+    def __getitem__(self, name: str) -> Entry:
+        entries = self._load()
+        if name not in entries:
+            raise UnknownName(unknown(self.kind, name, sorted(entries)))
+        return entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._load()))
+
+    def __len__(self) -> int:
+        return len(self._load())
+
+
+def options_of(function: Callable[..., object]) -> type[BaseModel]:
+    """A frozen pydantic model of the function's keyword-only parameters.
+
+    Raises TypeError for a parameter that no flag and no form could show: an option is an int, float, bool, str or a Literal of
+    two or more, has a default, and says in `Field(description=...)` what it does.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        annotation = hints[parameter.name]
+        where = f"option {parameter.name!r} of {function.__name__}"
+        kind = typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+        if kind not in (int, float, bool, str) and not (typing.get_origin(kind) is Literal and len(typing.get_args(kind)) >= 2):
+            raise TypeError(f"{where} is {kind}; an option is an int, float, bool, str or a Literal of two or more")
+        if parameter.default is inspect.Parameter.empty:
+            raise TypeError(f"{where} has no default")
+        fields[parameter.name] = (annotation, parameter.default)
+    model = create_model(
+        f"{function.__name__}_options", __config__=ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False), **fields
+    )
+    for name, field in model.model_fields.items():
+        if not field.description:
+            raise TypeError(f"option {name!r} of {function.__name__} lacks a description")
+    return model
+
+
+def validated(owner: str, options: type[BaseModel], given: Mapping[str, Any]) -> dict[str, OptionValue]:
+    """All the options of `owner`, defaults filled in; ValueError or TypeError in plain words for what does not fit."""
+    for name in given:
+        if name not in options.model_fields:
+            known = list(options.model_fields)
+            raise TypeError(
+                f"{owner}: {unknown('option', name, known)}" if known else f"{owner} takes no options, got {name!r}"
+            )
+    try:
+        return options.model_validate(dict(given)).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{owner}: {first['loc'][0]}={first['input']!r}: {first['msg']}") from None

@@ -1,0 +1,141 @@
+"""A method is a generator of ever better answers; a call drains it.
+
+Tolerance, deadline, cancel and progress are ways of taking from the generator, so no method knows of them.
+"""
+
+import functools
+import inspect
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, final
+
+from pellucid.registry import OptionValue, UnknownName, options_of, unknown, validated
+
+P = ParamSpec("P")
+
+
+class Step(Protocol):
+    """What a method yields: complete, usable, and better than the one before."""
+
+    @property
+    def worst_error(self) -> float: ...
+
+    def stamped(self, method: str, options: Mapping[str, OptionValue], step: int) -> Self: ...
+
+
+T = TypeVar("T", bound=Step)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of options, and how its pictures are drawn (see `render`)."""
+
+    options: Mapping[str, OptionValue]
+    view: Mapping[str, OptionValue] = field(default_factory=dict)
+    description: str = ""
+
+
+@final
+class Method(Generic[P, T]):
+    """A generator function under its name, with the function's own signature.
+
+    `method(...)` gives the last answer, `method.stream(...)` every one of them. Options are checked before any work is done.
+    """
+
+    def __init__(self, function: Callable[P, Iterator[T]], presets: Mapping[str, Preset] | None = None) -> None:
+        functools.update_wrapper(self, function)
+        self.name = function.__name__
+        self.signature = inspect.signature(function)
+        self.options = options_of(function)
+        self.presets = dict(presets or {})
+        for preset in self.presets.values():
+            validated(self.name, self.options, preset.options)
+        self._function = function
+
+    def __repr__(self) -> str:
+        return f"<method {self.name}{self.signature}>"
+
+    def preset(self, name: str) -> Preset:
+        if name not in self.presets:
+            raise UnknownName(unknown(f"preset of {self.name}", name, self.presets))
+        return self.presets[name]
+
+    def budget(self) -> dict[str, OptionValue]:
+        """The option that bounds the work, lifted to its limit: what a tolerance without an explicit bound asks for."""
+        for name, info in self.options.model_fields.items():
+            extra = info.json_schema_extra
+            if isinstance(extra, dict) and "lifted" in extra:
+                return {name: extra["lifted"]}  # pyright: ignore[reportReturnType]
+        return {}
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
+        given = {k: v for k, v in kwargs.items() if k in self.options.model_fields}
+        others = {k: v for k, v in kwargs.items() if k not in given}
+        positional = [p.name for p in self.signature.parameters.values() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        options = validated(self.name, self.options, {**given, **{k: v for k, v in others.items() if k not in positional}})
+        bound = self.signature.bind(*args, **others, **options)
+        return self._run(bound, options)
+
+    def _run(self, bound: inspect.BoundArguments, options: Mapping[str, OptionValue]) -> Generator[T, None, None]:
+        steps = self._function(*bound.args, **bound.kwargs)
+        try:
+            for number, step in enumerate(steps, start=1):
+                yield step.stamped(self.name, options, number)
+        finally:
+            close: Callable[[], Any] = getattr(steps, "close", lambda: None)
+            close()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return drain(self.stream(*args, **kwargs))
+
+
+def bounded(
+    stream: Iterator[T],
+    *,
+    tolerance: float | None = None,
+    deadline: float | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    steps: int | None = None,
+) -> Generator[T, None, None]:
+    """The stream until its worst error is at most `tolerance`, `deadline` seconds have passed, or `cancelled()` is true.
+
+    The deadline counts from the first `next`. Before taking one more step it asks whether the longest step so far would still
+    fit, so that a deadline is kept rather than noticed; the first step is always taken, since without it there is no answer.
+    `steps` takes that many and no more. However it ends, the generator is closed.
+    """
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance must be above 0, got {tolerance}")
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"deadline is a number of seconds above 0, got {deadline}")
+    start = before = time.monotonic()
+    longest = 0.0
+    taken = 0
+    try:
+        for step in stream:
+            now = time.monotonic()
+            longest, taken = max(longest, now - before), taken + 1
+            yield step
+            before = time.monotonic()
+            if tolerance is not None and step.worst_error <= tolerance:
+                return
+            if deadline is not None and before - start + longest > deadline:
+                return
+            if steps is not None and taken >= steps:
+                return
+            if cancelled is not None and cancelled():
+                return
+    finally:
+        close: Callable[[], Any] = getattr(stream, "close", lambda: None)
+        close()
+
+
+def drain(stream: Iterator[T], progress: Callable[[T], None] | None = None) -> T:
+    """The last, and so the best, of the stream."""
+    last: T | None = None
+    for last in stream:
+        if progress is not None:
+            progress(last)
+    if last is None:
+        raise RuntimeError("the stream ended without an answer")
+    return last

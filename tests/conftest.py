@@ -1,0 +1,52 @@
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve whatever runs beside them
+
+import pytest
+import torch
+
+import pellucid as pl
+from tests import networks
+
+torch.set_num_threads(1)  # the suite runs one process a core
+
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+def wrapped(module: torch.nn.Module, side: int = 16) -> pl.ImageClassifier:
+    return pl.ImageClassifier(networks.seeded(module), size=(side, side), mean=MEAN, std=STD)
+
+
+@pytest.fixture(scope="session")
+def linear() -> pl.ImageClassifier:
+    return wrapped(networks.Linear(8), 8)
+
+
+@pytest.fixture(scope="session", params=["smooth", "relu", "residual"])
+def small_network(request: pytest.FixtureRequest) -> pl.ImageClassifier:
+    """Each of three small networks in turn, 16 x 16."""
+    made = {"smooth": networks.smooth_cnn, "relu": networks.relu_cnn, "residual": networks.Residual}
+    return wrapped(made[request.param]())
+
+
+@pytest.fixture(scope="session")
+def smooth() -> pl.ImageClassifier:
+    return wrapped(networks.smooth_cnn())
+
+
+@pytest.fixture(scope="session")
+def relu() -> pl.ImageClassifier:
+    return wrapped(networks.relu_cnn())
+
+
+def pictures(model: pl.ImageClassifier, count: int = 3, seed: int = 0) -> pl.Images:
+    """Smooth random pictures of the model's size: coarse noise, enlarged."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    values = torch.nn.functional.interpolate(coarse, size=model.size, mode="bilinear", align_corners=True)
+    return model.read(list(values.clamp(0, 1)))
+
+
+@pytest.fixture(scope="session")
+def imagenet() -> pl.ImageClassifier:
+    return pl.load("imagenet")
