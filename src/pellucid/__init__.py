@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from pellucid.attribution import Attribution as Attribution
     from pellucid.explain import explain as explain
     from pellucid.explain import explain_stream as explain_stream
+    from pellucid.explain import record as record
     from pellucid.inputs.image import Images as Images
     from pellucid.inputs.photograph import ImageWarning as ImageWarning
     from pellucid.inputs.photograph import observation_paths as observation_paths
     from pellucid.methods import methods as methods
     from pellucid.models.image import ImageClassifier as ImageClassifier
     from pellucid.models.load import load as load
+    from pellucid.replay import Replay as Replay
+    from pellucid.replay import replay as replay
     from pellucid.request import Request as Request
+    from pellucid.store import Record as Record
+    from pellucid.store import Store as Store
     from pellucid.stream import Method as Method
     from pellucid.stream import Preset as Preset
 
@@ -31,12 +36,17 @@ _WHERE = {
     "Images": "inputs.image",
     "Method": "stream",
     "Preset": "stream",
+    "Record": "store",
+    "Replay": "replay",
     "Request": "request",
+    "Store": "store",
     "explain": "explain",
     "explain_stream": "explain",
     "load": "models.load",
     "methods": "methods",
     "observation_paths": "inputs.photograph",
+    "record": "explain",
+    "replay": "replay",
 }
 __all__ = [*_WHERE, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -12,6 +12,7 @@ from pellucid.models.image import ImageClassifier, Target
 from pellucid.models.load import load
 from pellucid.registry import OptionValue
 from pellucid.request import Request
+from pellucid.store import Record
 from pellucid.stream import Method, bounded, drain
 
 
@@ -93,9 +94,9 @@ def for_contrast(method: Method[..., Attribution], options: dict[str, Any]) -> d
     return {**options, "output": "logit"}
 
 
-def request_of(model: ImageClassifier, images: Images, attribution: Attribution) -> Request:
-    """The request that gives this attribution again, its target and all of its options written out."""
-    return Request(
+def record(model: ImageClassifier, images: Images, attribution: Attribution) -> Record:
+    """What `replay` needs to run this attribution again: the request with its target and all of its options, and the pixels."""
+    request = Request(
         model=model.name,
         source=images.sources,
         target=tuple(attribution.target.tolist()),
@@ -104,3 +105,4 @@ def request_of(model: ImageClassifier, images: Images, attribution: Attribution)
         options={k: v for k, v in attribution.options.items() if k != "seed"},
         seed=attribution.seed,
     )
+    return Record(request, attribution, images, model.fingerprint)
