@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, final, get_args
+from typing import Any, Literal, final, get_args
 
 from jaxtyping import Float32, Int64
 from safetensors import SafetensorError
@@ -99,10 +99,10 @@ class Attribution:
         """LIME: R2 of the surrogate on its weighted samples."""
         return self._extra("fit")
 
-    def stamped(self, method: str, options: Mapping[str, OptionValue], step: int) -> Self:
+    def stamped(self, method: str, options: Mapping[str, OptionValue], step: int) -> "Attribution":
         return replace(self, method=method, options=dict(options), step=step)
 
-    def __getitem__(self, index: int) -> Self:
+    def __getitem__(self, index: int) -> "Attribution":
         """The attribution of one image, still a batch of one."""
         keep = slice(index, index + 1) if index != -1 else slice(-1, None)
         if not -len(self.target) <= index < len(self.target):
@@ -128,12 +128,12 @@ class Attribution:
         return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, header
 
     @classmethod
-    def from_record(cls, record: bytes | str | Path) -> Self:
+    def from_record(cls, record: bytes | str | Path) -> "Attribution":
         """The attribution in a record, given as bytes or as a path. ValueError for anything else; nothing in it is executed."""
         return cls.from_parts(*read_record(record))
 
     @classmethod
-    def from_parts(cls, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Self:
+    def from_parts(cls, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> "Attribution":
         plain = dict(header["attribution"])
         plain["work"] = Work(**plain["work"])
         extras = {k.removeprefix("extras."): v for k, v in tensors.items() if k.startswith("extras.")}

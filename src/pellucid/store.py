@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pellucid.attribution import Attribution, read_record
-from pellucid.inputs.image import Images
+from pellucid.inputs.image import Images, from_pixels
 from pellucid.inputs.photograph import recall, remember
 from pellucid.request import Request
 
@@ -41,7 +41,7 @@ class Record:
         images = self.inputs
         tensors["inputs.pixels"] = images.pixels
         # subtle: features are left out when the pixels give them back bit by bit, which is so for every picture that was read
-        if not torch.equal(_from_pixels(images), images.features):
+        if not torch.equal(from_pixels(images.pixels, images.mean, images.std), images.features):
             tensors["inputs.features"] = images.features.contiguous()
         handed_in = [v for v in self.request.options.values() if isinstance(v, str) and v.startswith("sha256:")]
         assets = {name: recall(name) for name in handed_in}
@@ -56,21 +56,20 @@ class Record:
         return save(tensors, {"pellucid": json.dumps(header)})
 
     @classmethod
-    def from_bytes(cls, record: bytes | str | Path) -> Self:
+    def from_bytes(cls, record: bytes | str | Path) -> "Record":
         """The record in these bytes or at this path; ValueError for anything else. Nothing in it is executed."""
         tensors, header = read_record(record)
         if "request" not in header:
             raise ValueError("this record holds an attribution alone, without the request and the pixels it was made from")
         read = {k: tuple(v) for k, v in header["inputs"].items()}
-        features = torch.zeros(len(read["names"]), len(read["mean"]), 1, 1)
-        images = Images(tensors.get("inputs.features", features), tensors["inputs.pixels"], **read)
-        if "inputs.features" not in tensors:
-            images = Images(_from_pixels(images), images.pixels, **read)
+        pixels = tensors["inputs.pixels"]
+        features = tensors.get("inputs.features", from_pixels(pixels, read["mean"], read["std"]))
         for name, was_tensor in header["assets"].items():
             value = tensors[f"assets.{name}"]
             if remember(value if was_tensor else value.numpy()) != name:
                 raise ValueError(f"the record is damaged: {name[:23]}... does not match its own checksum")
         attribution = Attribution.from_parts(tensors, header)
+        images = Images(features, pixels, **read)
         return cls(Request(**header["request"]), attribution, images, header["fingerprint"], header["environment"])
 
     def write(self, path: str | Path) -> Path:
@@ -138,11 +137,6 @@ def environment() -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "cpu": torch.backends.cpu.get_cpu_capability(),
     }
-
-
-def _from_pixels(images: Images) -> Tensor:
-    channels = len(images.mean)
-    return images.normalise(images.pixels.movedim(-1, 1)[:, :channels].float().div(255)).contiguous()
 
 
 def _as_tensor(value: Any) -> Tensor:

@@ -8,20 +8,22 @@ import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, final
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, final, runtime_checkable
 
 from pellucid.registry import OptionValue, UnknownName, options_of, unknown, validated
 
 P = ParamSpec("P")
+S = TypeVar("S")
 
 
+@runtime_checkable
 class Step(Protocol):
     """What a method yields: complete, usable, and better than the one before."""
 
     @property
     def worst_error(self) -> float: ...
 
-    def stamped(self, method: str, options: Mapping[str, OptionValue], step: int) -> Self: ...
+    def stamped(self: S, method: str, options: Mapping[str, OptionValue], step: int) -> S: ...
 
 
 T = TypeVar("T", bound=Step)

@@ -1,0 +1,78 @@
+"""The shell command. Nothing heavy is imported before a command needs it, so that `pellucid --help` answers at once."""
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "explain": ("pellucid.cli.explain:explain", "Explain pictures by a method: a picture and a record of each."),
+    "filters": ("pellucid.cli.filters:filters", "Show what a layer's filters respond to most."),
+    "report": ("pellucid.cli.report:report", "Explain pictures by all five approaches, as one HTML file."),
+    "replay": ("pellucid.cli.replay:replay", "Run a record again and say whether it comes out the same."),
+    "models": ("pellucid.cli.listing:models", "List the models, or show one's card and layers."),
+    "methods": ("pellucid.cli.listing:methods", "List the methods, or show one's options and presets."),
+    "train": ("pellucid.cli.train:train", "Train a classifier on a folder of your own photographs."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run, and whose help needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from pellucid.registry import unknown
+
+            ctx.fail(unknown("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: pellucid explain lime observation:0   (a shipped photograph; a file or a folder does as well)",
+)
+@click.version_option(package_name="pellucid", prog_name="pellucid")
+def group() -> None:
+    """Why an image classifier answered as it did, and how far that explanation can be trusted."""
+
+
+def main() -> None:
+    """The entry point: `group` with the exit codes 0 (well), 1 (some inputs failed), 2 (usage), 130 (interrupted)."""
+    # subtle: before torch is imported. Threads that spin while waiting make a pass up to 50 times slower beside a busy process
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.showwarning = _note
+    try:
+        sys.exit(group(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        click.echo("interrupted; what was finished has been kept", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.exit(0)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    click.echo(f"note: {message}", err=True)

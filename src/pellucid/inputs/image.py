@@ -1,7 +1,7 @@
 """What a CNN reads, together with the pixels to show a person; either can be made from the other."""
 
 from dataclasses import dataclass
-from typing import Self, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Float32, UInt8
@@ -25,7 +25,7 @@ class Images:
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, index: int | slice) -> Self:
+    def __getitem__(self, index: int | slice) -> "Images":
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"no image {index} in a batch of {len(self)}")
@@ -34,17 +34,38 @@ class Images:
 
     def normalise(self, values: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch channel height width"]:
         """Pixel values in [0, 1] as the network reads them."""
-        return (values - _column(self.mean, values)) / _column(self.std, values)
+        return normalised(values, self.mean, self.std)
 
     def displayed(self, features: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch channel height width"]:
         """Features as pixel values, 0 black and 1 white; not clipped."""
-        return features * _column(self.std, features) + _column(self.mean, features)
+        return displayed(features, self.mean, self.std)
 
     @property
     def value_range(self) -> Float32[Tensor, " batch"]:
         """Largest minus smallest feature of each image, in the network's own units."""
         flat = self.features.flatten(1)
         return flat.amax(1) - flat.amin(1)
+
+
+def normalised(
+    values: Float[Tensor, "*batch channel height width"], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float[Tensor, "*batch channel height width"]:
+    """(value - mean) / std, channel by channel."""
+    return ((values - _column(mean, values)) / _column(std, values)).contiguous()
+
+
+def displayed(
+    features: Float[Tensor, "*batch channel height width"], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float[Tensor, "*batch channel height width"]:
+    """The inverse of `normalised`."""
+    return features * _column(std, features) + _column(mean, features)
+
+
+def from_pixels(
+    pixels: UInt8[Tensor, "batch height width 3"], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Float32[Tensor, "batch channel height width"]:
+    """The features that these pixels give, bit by bit as when the picture was read."""
+    return normalised(pixels.movedim(-1, 1)[:, : len(mean)].float().div(255), mean, std)
 
 
 def to_pixels(values: Float[Tensor, "batch channel height width"]) -> UInt8[Tensor, "batch height width 3"]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Self, final
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Float, Float32, Int64
 from PIL import Image
 from torch import Tensor, nn
 
-from pellucid.inputs.image import Images, to_pixels
+from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.models.hooks import Layer, list_layers
 from pellucid.registry import UnknownName, unknown
@@ -60,11 +60,13 @@ class ImageClassifier:
     """What a Request calls it; the fingerprint when none is given."""
     against: int | None = None
     """A class whose logit is subtracted from every logit: why this rather than that."""
+    unanswered: tuple[str, ...] = ()
+    """Labels whose logit is a constant: the network cannot answer them, so asking for one is an error."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
-        for field in ("size", "mean", "std", "labels"):  # lists are welcome
+        for field in ("size", "mean", "std", "labels", "unanswered"):  # lists are welcome
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"size={self.size}; expected (height, width) in pixels")
@@ -80,6 +82,9 @@ class ImageClassifier:
             object.__setattr__(self, "labels", tuple(str(n) for n in range(classes)))
         if len(self.labels) != classes:
             raise ValueError(f"{len(self.labels)} labels for a network with {classes} logits")
+        for label in self.unanswered:
+            if label not in self.labels:
+                raise ValueError(f"unanswered names {label!r}, which is no label of the network")
         if not self.name:
             object.__setattr__(self, "name", f"sha256:{self.fingerprint}")
 
@@ -107,9 +112,8 @@ class ImageClassifier:
             picture = picture.resize((width, height), how, box=self._box(*picture.size))
         if len(self.mean) == 1:
             picture = picture.convert("L")
-        values = torch.from_numpy(np.array(picture)).float().div(255)
-        values = values[None, None] if values.ndim == 2 else values.movedim(-1, 0)[None]
-        return self._normalised(values), to_pixels(values), name, remember(source)
+        pixels = torch.from_numpy(np.array(picture.convert("RGB")))[None]
+        return from_pixels(pixels, self.mean, self.std), pixels, name, remember(source)
 
     def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
         if self.fit == "squash":
@@ -119,10 +123,6 @@ class ImageClassifier:
         left, top = (width - kept_width) / 2, (height - kept_height) / 2
         return (left, top, left + kept_width, top + kept_height)
 
-    def _normalised(self, values: Tensor) -> Tensor:
-        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
-        return ((values - mean) / std).contiguous()
-
     def from_features(self, features: Float[Tensor, "batch channel height width"], names: Sequence[str] = ()) -> Images:
         """Images from features that are already normalised. ValueError for another size, NaN or infinite values."""
         expected = (len(self.mean), *self.size)
@@ -131,10 +131,9 @@ class ImageClassifier:
         if not torch.isfinite(features).all():
             raise ValueError("features hold NaN or infinite values")
         features = features.detach().float().cpu().clone()
-        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
         sources = tuple(remember(one) for one in features)
         names = tuple(names) or tuple(f"features {n}" for n in range(len(features)))
-        return Images(features, to_pixels(features * std + mean), names, sources, self.mean, self.std)
+        return Images(features, to_pixels(displayed(features, self.mean, self.std)), names, sources, self.mean, self.std)
 
     # ------------------------------------------------------------------------------------------------ asking the network
 
@@ -158,7 +157,7 @@ class ImageClassifier:
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = part.detach().clone().requires_grad_()
                 # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
-                value = read_output(self._run(leaf.clone()), wanted, of)
+                value = read_output(self._run(leaf.clone()), wanted.clone(), of)  # a clone made here is no inference tensor
                 (gradient,) = torch.autograd.grad(value.sum(), leaf)
             if not torch.isfinite(gradient).all():
                 raise ValueError(f"the gradient of the {of} is NaN or infinite; is the network defined at this input?")
@@ -206,10 +205,17 @@ class ImageClassifier:
         ]
 
     def class_index(self, wanted: str | int) -> int:
-        """The number of a class given by number or label. KeyError for a label that no class or more than one class has."""
+        """The number of a class given by number or label. KeyError for a label that no class or more than one class has,
+        ValueError for one of the `unanswered`."""
         if isinstance(wanted, int):
             if not 0 <= wanted < len(self.labels):
                 raise IndexError(f"no class {wanted}; the network has {len(self.labels)}, from 0")
+            if self.labels[wanted] in self.unanswered:
+                able = ", ".join(label for label in self.labels if label not in self.unanswered)
+                raise ValueError(
+                    f"{self.name} never answers {self.labels[wanted]!r}: that logit is a constant, so there is nothing to "
+                    f"explain; it can answer: {able}"
+                )
             return wanted
         found = [i for i, label in enumerate(self.labels) if label.lower() == wanted.strip().lower()]
         if not found and wanted.strip().isdecimal():
@@ -218,7 +224,7 @@ class ImageClassifier:
             raise UnknownName(unknown("class", wanted, self.labels))
         if len(found) > 1:
             raise UnknownName(f"{len(found)} classes are called {wanted!r}: give the number, {' or '.join(map(str, found))}")
-        return found[0]
+        return self.class_index(found[0])
 
     def targets(self, images: Images, target: Target = None) -> Int64[Tensor, " batch"]:
         """One class number an image: what was asked for, or the predicted class."""
@@ -233,7 +239,7 @@ class ImageClassifier:
             raise ValueError(f"{len(indices)} targets for {len(images)} images; give one, or one an image")
         return torch.tensor(indices)
 
-    def rather_than(self, against: str | int | None) -> Self:
+    def rather_than(self, against: str | int | None) -> "ImageClassifier":
         """This model with every logit measured against that class."""
         return self if against is None else replace(self, against=self.class_index(against))
 

@@ -1,0 +1,82 @@
+"""`pellucid models` and `pellucid methods`: what there is, and what one can say to it."""
+
+import inspect
+from typing import Any
+
+import click
+
+from pellucid.cli.console import json_flag, print_json, print_table
+
+
+@click.command(params=[json_flag], epilog="Example: pellucid methods lime")
+@click.argument("name", required=False)
+def methods(name: str | None, as_json: bool) -> None:
+    """List the methods, or show the options and presets of the one called NAME."""
+    from pellucid.methods import methods as registry
+
+    if name is None:
+        rows = [(key, _paper(registry[key])) for key in registry]
+        if as_json:
+            return print_json({"methods": [_described(registry[key]) for key in registry]})
+        return print_table(("METHOD", "WHAT AND WHENCE"), rows)
+    method = registry[name]
+    if as_json:
+        return print_json(_described(method))
+    click.echo(f"{_paper(method)}\n\n{inspect.getdoc(method)}\n")
+    described = _described(method)
+    options = described["options"]
+    rows = [("--" + key.replace("_", "-"), _values(o), str(o["default"]), o["description"]) for key, o in options.items()]
+    print_table(("OPTION", "VALUES", "DEFAULT", "MEANING"), rows) if rows else click.echo("No options.")
+    for key, preset in described["presets"].items():
+        chosen = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in preset["options"].items())
+        click.echo(f"\npreset {key}: {preset['description']}\n  {chosen}")
+
+
+def _paper(method: Any) -> str:
+    """The first line of the method's file: what it computes, and the paper."""
+    return (inspect.getdoc(inspect.getmodule(method.__wrapped__)) or "").splitlines()[0]
+
+
+def _described(method: Any) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "source": _paper(method),
+        "description": inspect.getdoc(method),
+        "options": method.options.model_json_schema().get("properties", {}),
+        "presets": {k: {"options": dict(p.options), "description": p.description} for k, p in method.presets.items()},
+    }
+
+
+def _values(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return "|".join(map(str, schema["enum"]))
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is None and high is None:
+        return schema["type"]
+    left, right = "(" if "exclusiveMinimum" in schema else "[", ")" if "exclusiveMaximum" in schema else "]"
+    return f"{schema['type']} {left}{'' if low is None else f'{low:g}'}, {'' if high is None else f'{high:g}'}{right}"
+
+
+@click.command(params=[json_flag], epilog="Example: pellucid models imagenet")
+@click.argument("name", required=False)
+def models(name: str | None, as_json: bool) -> None:
+    """List the models and architectures, or show the card and the layers of the model called NAME."""
+    from pellucid.models.load import catalog
+
+    if name is None:
+        entries = catalog()
+        if as_json:
+            return print_json(entries)
+        print_table(("MODEL", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["models"].items()])
+        click.echo("\nArchitectures for a checkpoint of your own (--model ARCHITECTURE:PATH):\n")
+        return print_table(("ARCHITECTURE", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["architectures"].items()])
+    from pellucid.models.load import load
+
+    model = load(name)
+    if as_json:
+        layers = [vars(layer) for layer in model.layers]
+        return print_json({"name": model.name, "fingerprint": model.fingerprint, "labels": model.labels, "layers": layers})
+    height, width = model.size
+    click.echo(f"{model.name}: {len(model.labels)} classes, reads {height} x {width} px, weights {model.fingerprint[:12]}\n")
+    rows = [(x.name, x.kind, " x ".join(map(str, x.shape)), f"{x.calls} times" if x.calls > 1 else "") for x in model.layers]
+    return print_table(("LAYER", "KIND", "OUTPUT OF ONE IMAGE", ""), rows)
