@@ -2,6 +2,7 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve whatever runs beside them
 
+import jaxtyping
 import pytest
 import torch
 
@@ -37,6 +38,12 @@ def smooth() -> pl.ImageClassifier:
 @pytest.fixture(scope="session")
 def relu() -> pl.ImageClassifier:
     return wrapped(networks.relu_cnn())
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annotations are not checked, as in a user's process: what a wrong type meets there is our own message."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def pictures(model: pl.ImageClassifier, count: int = 3, seed: int = 0) -> pl.Images:

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import reprlib
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
@@ -111,4 +112,4 @@ def validated(owner: str, options: type[BaseModel], given: Mapping[str, Any]) ->
         return options.model_validate(dict(given)).model_dump()
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"{owner}: {first['loc'][0]}={first['input']!r}: {first['msg']}") from None
+        raise ValueError(f"{owner}: {first['loc'][0]}={reprlib.repr(first['input'])}: {first['msg']}") from None

@@ -17,8 +17,8 @@ class Request(BaseModel):
     source: tuple[str, ...] = Field(
         description="Paths, `observation:0` to `observation:9`, or `sha256:...` of what was handed in."
     )
-    target: tuple[int, ...] | None = Field(None, description="Class of each image; none means the predicted one.")
-    against: int | None = Field(None, description="The class that the target is set against.")
+    target: tuple[int, ...] | None = Field(default=None, description="Class of each image; none means the predicted one.")
+    against: int | None = Field(default=None, description="The class that the target is set against.")
     method: str
     options: dict[str, OptionValue] = Field(default_factory=dict, description="Without the seed.")
     seed: int | None = None

@@ -1,5 +1,6 @@
 """What a CNN reads, together with the pixels to show a person; either can be made from the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -48,21 +49,21 @@ class Images:
 
 
 def normalised(
-    values: Float[Tensor, "*batch channel height width"], mean: tuple[float, ...], std: tuple[float, ...]
+    values: Float[Tensor, "*batch channel height width"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Tensor, "*batch channel height width"]:
     """(value - mean) / std, channel by channel."""
     return ((values - _column(mean, values)) / _column(std, values)).contiguous()
 
 
 def displayed(
-    features: Float[Tensor, "*batch channel height width"], mean: tuple[float, ...], std: tuple[float, ...]
+    features: Float[Tensor, "*batch channel height width"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Tensor, "*batch channel height width"]:
     """The inverse of `normalised`."""
     return features * _column(std, features) + _column(mean, features)
 
 
 def from_pixels(
-    pixels: UInt8[Tensor, "batch height width 3"], mean: tuple[float, ...], std: tuple[float, ...]
+    pixels: UInt8[Tensor, "batch height width 3"], mean: Sequence[float], std: Sequence[float]
 ) -> Float32[Tensor, "batch channel height width"]:
     """The features that these pixels give, bit by bit as when the picture was read."""
     return normalised(pixels.movedim(-1, 1)[:, : len(mean)].float().div(255), mean, std)
@@ -74,5 +75,5 @@ def to_pixels(values: Float[Tensor, "batch channel height width"]) -> UInt8[Tens
     return shown.expand(*shown.shape[:-1], 3).contiguous() if shown.shape[-1] == 1 else shown.contiguous()
 
 
-def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
+def _column(values: Sequence[float], like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None]

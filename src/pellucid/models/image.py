@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
-from pellucid.inputs.photograph import open_photograph, remember
-from pellucid.models.hooks import Layer, list_layers
+from pellucid.inputs.photograph import open_photograph, recall, remember
+from pellucid.models.hooks import Layer, captured, list_layers
 from pellucid.registry import UnknownName, unknown
 
 Output = Literal["logit", "log_probability", "probability", "loss"]
@@ -49,9 +49,9 @@ class ImageClassifier:
 
     module: nn.Module
     size: tuple[int, int] = (224, 224)
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
-    labels: tuple[str, ...] = ()
+    mean: Sequence[float] = (0.0, 0.0, 0.0)
+    std: Sequence[float] = (1.0, 1.0, 1.0)
+    labels: Sequence[str] = ()
     """Names of the classes; when none are given, their numbers."""
     crop: float = 1.0
     fit: Literal["crop", "squash"] = "crop"
@@ -66,7 +66,7 @@ class ImageClassifier:
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
-        for field in ("size", "mean", "std", "labels", "unanswered"):  # lists are welcome
+        for field in ("size", "mean", "std", "labels", "unanswered"):  # lists are welcome, and kept as tuples
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"size={self.size}; expected (height, width) in pixels")
@@ -102,9 +102,11 @@ class ImageClassifier:
         if not read:
             raise ValueError("no image to read: the list is empty")
         features, pixels, names, sources = zip(*read, strict=True)
-        return Images(torch.cat(features), torch.cat(pixels), names, sources, self.mean, self.std)
+        return Images(torch.cat(features), torch.cat(pixels), names, sources, tuple(self.mean), tuple(self.std))
 
     def _read_one(self, source: Any) -> tuple[Tensor, Tensor, str, str]:
+        if isinstance(source, str) and source.startswith("sha256:"):
+            source = recall(source)  # so that a tensor is taken as it is under its name too
         picture, name = open_photograph(source)
         height, width = self.size
         if not (isinstance(source, Tensor) and picture.size == (width, height)):
@@ -117,7 +119,7 @@ class ImageClassifier:
 
     def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
         if self.fit == "squash":
-            return (0, 0, width, height)
+            return (0.0, 0.0, float(width), float(height))
         scale = self.crop * min(width / self.size[1], height / self.size[0])
         kept_width, kept_height = self.size[1] * scale, self.size[0] * scale
         left, top = (width - kept_width) / 2, (height - kept_height) / 2
@@ -133,7 +135,9 @@ class ImageClassifier:
         features = features.detach().float().cpu().clone()
         sources = tuple(remember(one) for one in features)
         names = tuple(names) or tuple(f"features {n}" for n in range(len(features)))
-        return Images(features, to_pixels(displayed(features, self.mean, self.std)), names, sources, self.mean, self.std)
+        return Images(
+            features, to_pixels(displayed(features, self.mean, self.std)), names, sources, tuple(self.mean), tuple(self.std)
+        )
 
     # ------------------------------------------------------------------------------------------------ asking the network
 
@@ -164,6 +168,36 @@ class ImageClassifier:
             values.append(value.detach())
             gradients.append(gradient)
         return torch.cat(values), torch.cat(gradients)
+
+    def layer_gradients(
+        self,
+        features: Float[Tensor, "batch channel height width"],
+        target: Int64[Tensor, " batch"],
+        layer: str,
+        of: Output = "logit",
+    ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch *inner"], Float32[Tensor, "batch *inner"]]:
+        """The values, the output of the named layer, and the gradient of the values by that output.
+
+        KeyError for an unknown layer. ValueError when it does not run just once in a pass, or the values do not depend on it.
+        """
+        values, activations, gradients = [], [], []
+        with captured(self.module, [layer]) as outputs:
+            for part, wanted in zip(features.split(BATCH), target.split(BATCH), strict=True):
+                with torch.inference_mode(False), torch.enable_grad():
+                    leaf = part.detach().clone().requires_grad_()
+                    value = read_output(self._run(leaf.clone()), wanted, of)
+                    if layer not in outputs:
+                        raise ValueError(f"the forward pass does not run through layer {layer!r}")
+                    inner = outputs[layer]
+                    gradient = torch.autograd.grad(value.sum(), inner, allow_unused=True)[0] if inner.requires_grad else None
+                if gradient is None:
+                    raise ValueError(f"the {of} does not depend on the output of layer {layer!r}; choose one on its way")
+                if not torch.isfinite(gradient).all():
+                    raise ValueError(f"the gradient of the {of} by layer {layer!r} is NaN or infinite")
+                values.append(value.detach())
+                activations.append(inner.detach().float().cpu())
+                gradients.append(gradient.float().cpu())
+        return torch.cat(values), torch.cat(activations), torch.cat(gradients)
 
     def _run(self, features: Tensor) -> Tensor:
         like = next(self.module.parameters(), features)
@@ -200,7 +234,7 @@ class ImageClassifier:
         probabilities = logits.softmax(1)
         best = probabilities.topk(min(top, len(self.labels)), dim=1).indices
         return [
-            [Prediction(i, self.labels[i], float(probabilities[row, i]), float(logits[row, i])) for i in indices]
+            [Prediction(i, self.labels[int(i)], float(probabilities[row, i]), float(logits[row, i])) for i in indices]
             for row, indices in enumerate(best.tolist())
         ]
 

@@ -4,13 +4,13 @@ import importlib
 import json
 import pickle
 import tomllib
+import warnings
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -51,6 +51,13 @@ def load(name: str | Path, *, architecture: str | None = None) -> ImageClassifie
     return _build(architecture, state_dict(Path(text)), name=f"{architecture}:{text}", origin=text)
 
 
+def untrained(architecture: str) -> ImageClassifier:
+    """A new network of that architecture, its weights drawn at random, the caller's to train. KeyError for an unknown one."""
+    if architecture not in catalog()["architectures"]:
+        raise UnknownName(unknown("architecture", architecture, catalog()["architectures"]))
+    return _build(architecture, None, name=f"untrained {architecture}", origin="")
+
+
 @cache  # a catalog model never changes, and its callers may not change it either
 def _shipped(name: str) -> ImageClassifier:
     entry = catalog()["models"][name]
@@ -63,13 +70,14 @@ def _build(architecture: str, weights: dict[str, Tensor] | None, *, name: str, o
     module_name, attribute = entry["builder"].split(":")
     module: nn.Module = getattr(importlib.import_module(module_name), attribute)()
     if weights is not None:
+        weights = {entry.get("weights_into", "") + key: tensor for key, tensor in weights.items()}
         _fill(module, weights, origin, architecture)
     labels = entry.get("labels", ())
     if isinstance(labels, str):
         labels = json.loads(_packaged(labels).read_text(encoding="utf-8"))
         labels = [labels[str(i)] for i in range(len(labels))] if isinstance(labels, dict) else labels
-    reading = {key: entry[key] for key in ("size", "mean", "std", "crop", "fit", "interpolation") if key in entry}
-    return ImageClassifier(module.eval(), labels=tuple(labels), name=name, **reading)
+    reading = {key: entry[key] for key in ("mean", "std", "crop", "fit", "interpolation", "unanswered") if key in entry}
+    return ImageClassifier(module.eval(), size=tuple(entry["size"]), labels=tuple(labels), name=name, **reading)
 
 
 def _fill(module: nn.Module, weights: dict[str, Tensor], origin: str, architecture: str) -> None:
@@ -94,14 +102,16 @@ def state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of other pickle protocols; what follows is an error of ours, or none
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ValueError(
             f"{str(path)!r} is a pickle with more than tensors in it and was not opened, because a pickle can run code. "
             "Save the weights alone: torch.save({'model_state_dict': module.state_dict()}, path)"
         ) from None
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{str(path)!r} is not a checkpoint: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # whatever: what is no pickle at all makes the unpickler fail in any way
+        raise ValueError(f"{str(path)!r} is not a checkpoint ({type(error).__name__}: {str(error).splitlines()[:1]})") from None
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

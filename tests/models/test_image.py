@@ -1,0 +1,246 @@
+"""The adapter: reading, asking, naming classes and layers, and every network that does not fit."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import pellucid as pl
+from pellucid.inputs.photograph import photographs
+from pellucid.models.hooks import captured, find_module, run_to
+from tests import networks
+from tests.conftest import pictures, wrapped
+
+
+def test_reads_and_gives_back_the_pixels() -> None:
+    model = wrapped(networks.relu_cnn())
+    images = pictures(model, 2)
+    values = images.displayed(images.features)
+    torch.testing.assert_close(values, images.pixels.movedim(-1, 1) / 255)
+    torch.testing.assert_close(images.normalise(values), images.features)
+    assert images.names == ("tensor", "tensor")
+    assert len(images[0]) == len(images[-1]) == 1
+    with pytest.raises(IndexError, match="no image 2 in a batch of 2"):
+        images[2]
+
+
+def test_the_central_crop_is_cut_before_resizing() -> None:
+    picture = np.zeros((100, 200, 3), np.uint8)
+    picture[:, 50:150] = 255  # just what a crop of the whole short side keeps
+    module = networks.seeded(networks.relu_cnn())
+    assert pl.ImageClassifier(module, size=(16, 16)).read(picture).pixels[:, 1:-1, 1:-1].min() > 250
+    assert pl.ImageClassifier(module, size=(16, 16), fit="squash").read(picture).pixels.min() == 0
+    half = np.zeros((100, 100, 3), np.uint8)
+    half[25:75, 25:75] = 255
+    assert pl.ImageClassifier(module, size=(16, 16), crop=0.5).read(half).pixels[:, 1:-1, 1:-1].min() > 250
+
+
+def test_a_tensor_of_the_networks_size_is_taken_as_it_is() -> None:
+    model = pl.ImageClassifier(networks.seeded(networks.relu_cnn()), size=(16, 16), crop=0.5)
+    values = torch.rand(3, 16, 16)
+    torch.testing.assert_close(model.read(values).features[0], (values * 255).round() / 255)
+
+
+def test_imagenet_names_at_least_36_of_the_photographs_at_first_place(imagenet: pl.ImageClassifier) -> None:
+    rows = [row for row in photographs() if row["imagenet_ok"]]
+    predicted = imagenet.predict(imagenet.read([row["path"] for row in rows]), top=1)
+    right = [p[0].label in row["imagenet_ok"].split("|") for p, row in zip(predicted, rows, strict=True)]
+    assert len(rows) == 39
+    assert sum(right) >= 36
+
+
+def test_imagenet_gives_the_probabilities_of_the_manifest(imagenet: pl.ImageClassifier) -> None:
+    rows = photographs()[:10]
+    for row, predictions in zip(rows, imagenet.predict(imagenet.read([row["path"] for row in rows])), strict=True):
+        assert predictions[0].label == row["top1"]
+        assert predictions[0].probability == pytest.approx(float(row["top1_p"]), abs=2e-3)
+        assert [p.probability for p in predictions] == sorted((p.probability for p in predictions), reverse=True)
+
+
+def test_values_are_what_their_names_say(relu: pl.ImageClassifier) -> None:
+    images, target = pictures(relu), torch.tensor([0, 1, 2])
+    logits = relu.logits(images.features)
+    rows = torch.arange(3)
+    torch.testing.assert_close(relu.values(images.features, target), logits[rows, target])
+    torch.testing.assert_close(relu.values(images.features, target, "probability"), logits.softmax(1)[rows, target])
+    torch.testing.assert_close(relu.values(images.features, target, "log_probability"), logits.log_softmax(1)[rows, target])
+    torch.testing.assert_close(
+        relu.values(images.features, target, "loss"), nn.functional.cross_entropy(logits, target, reduction="none")
+    )
+
+
+@pytest.mark.parametrize("of", ["logit", "log_probability", "probability", "loss"])
+def test_gradients_are_autograds_own(relu: pl.ImageClassifier, of: str) -> None:
+    images, target = pictures(relu, 13), torch.arange(13) % 5
+    leaf = images.features.clone().requires_grad_()
+    logits = relu.module(leaf.clone())
+    value = {
+        "logit": logits, "log_probability": logits.log_softmax(1), "probability": logits.softmax(1),
+        "loss": -logits.log_softmax(1),
+    }[of][torch.arange(13), target]  # fmt: skip
+    (expected,) = torch.autograd.grad(value.sum(), leaf)
+    values, gradients = relu.gradients(images.features, target, of)  # pyright: ignore[reportArgumentType]
+    torch.testing.assert_close(values, value.detach())
+    torch.testing.assert_close(gradients, expected)
+
+
+def test_rather_than_measures_every_logit_against_a_class(relu: pl.ImageClassifier) -> None:
+    images = pictures(relu)
+    logits = relu.logits(images.features)
+    torch.testing.assert_close(relu.rather_than("3").logits(images.features), logits - logits[:, 3:4])
+    assert relu.rather_than(None) is relu
+    assert relu.rather_than(3).predict(images)[0][0] == relu.predict(images)[0][0], "the prediction itself is not a contrast"
+
+
+def test_targets_by_label_number_list_or_prediction() -> None:
+    model = pl.ImageClassifier(networks.seeded(networks.relu_cnn(3)), size=(16, 16), labels=["cat", "Dog", "dog house"])
+    images = model.read([torch.rand(3, 16, 16)] * 2)
+    assert model.targets(images, "dog").tolist() == [1, 1]
+    assert model.targets(images, 2).tolist() == [2, 2]
+    assert model.targets(images, ["cat", 1]).tolist() == [0, 1]
+    assert model.targets(images, torch.tensor([2, 0])).tolist() == [2, 0]
+    assert torch.equal(model.targets(images), model.logits(images.features).argmax(1))
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ("dig", KeyError, r"no class named 'dig' \(did you mean 'Dog'\?\); known: cat, Dog, crane, crane"),
+        ("crane", KeyError, "2 classes are called 'crane': give the number, 2 or 3"),
+        (4, IndexError, "no class 4; the network has 4, from 0"),
+        (-1, IndexError, "no class -1"),
+        (["cat"], ValueError, "1 targets for 2 images; give one, or one an image"),
+    ],
+)
+def test_a_class_that_does_not_exist_is_named(target: str, error: type[Exception], message: str) -> None:
+    model = pl.ImageClassifier(networks.seeded(networks.relu_cnn(4)), size=(16, 16), labels=["cat", "Dog", "crane", "crane"])
+    with pytest.raises(error, match=message):
+        model.targets(model.read([torch.rand(3, 16, 16)] * 2), target)
+
+
+class Always(nn.Module):
+    """Answers the same, whatever it sees."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.answer(x) if callable(self.answer) else self.answer
+
+
+REFUSED = {
+    "not a module": (lambda x: x, {}, TypeError, "module is a function; expected a torch.nn.Module from images to logits"),
+    "a feature map": (
+        Always(lambda x: x),
+        {},
+        ValueError,
+        r"the network gave shape \(1, 3, 16, 16\); expected logits with the axes batch",
+    ),
+    "a tuple": (Always((1, 2)), {}, ValueError, "the network gave a tuple; expected logits"),
+    "NaN": (
+        Always(lambda x: torch.full((len(x), 3), torch.nan)),
+        {},
+        ValueError,
+        "NaN or infinite logits for image 0 of its batch",
+    ),
+    "infinite": (Always(lambda x: torch.full((len(x), 3), torch.inf)), {}, ValueError, "NaN or infinite logits"),
+    "too few labels": (networks.relu_cnn(3), {"labels": ["a"]}, ValueError, "1 labels for a network with 3 logits"),
+    "a size of one": (networks.relu_cnn(), {"size": (16,)}, ValueError, r"size=\(16,\); expected \(height, width\)"),
+    "std of zero": (networks.relu_cnn(), {"std": (0.0, 1.0, 1.0)}, ValueError, "and std above 0"),
+    "four channels": (networks.relu_cnn(), {"mean": (0.0,) * 4, "std": (1.0,) * 4}, ValueError, "one per channel, 1 or 3"),
+    "crop of zero": (networks.relu_cnn(), {"crop": 0.0}, ValueError, r"crop=0\.0; it is the share of the short side"),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_network_that_does_not_fit_is_refused(case: str) -> None:
+    module, reading, error, message = REFUSED[case]
+    with pytest.raises(error, match=message):
+        pl.ImageClassifier(module.eval() if isinstance(module, nn.Module) else module, **{"size": (16, 16), **reading})
+
+
+def test_a_network_in_training_mode_is_refused() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(768, 2))
+    with pytest.raises(ValueError, match=r"in training mode \(Sequential, 0, 1, \.\.\.\): call module\.eval\(\) first"):
+        pl.ImageClassifier(module, size=(16, 16))
+    assert module.training, "it is the caller's: refused, not changed"
+
+
+def test_an_object_with_logits_is_welcome() -> None:
+    inner = networks.seeded(networks.relu_cnn())
+    model = pl.ImageClassifier(Always(lambda x: SimpleNamespace(logits=inner(x))).eval(), size=(16, 16))
+    assert len(model.labels) == 5
+
+
+def test_nan_that_comes_only_with_some_input_is_still_named(relu: pl.ImageClassifier) -> None:
+    module = Always(lambda x: torch.where(x.mean((1, 2, 3)) > 0.4, torch.nan, 1.0)[:, None].expand(-1, 2))
+    model = pl.ImageClassifier(module.eval(), size=(16, 16))
+    with pytest.raises(ValueError, match="for image 1 of its batch; nothing can be explained"):
+        pl.explain(model, [torch.zeros(3, 16, 16), torch.ones(3, 16, 16)], method="saliency")
+
+
+def test_a_gradient_that_is_nan_is_named() -> None:
+    model = pl.ImageClassifier(nn.Sequential(nn.Flatten(), Always(lambda x: x[:, :2].sqrt())).eval(), size=(16, 16))
+    with pytest.raises(ValueError, match="the gradient of the logit is NaN or infinite"):
+        pl.explain(model, torch.zeros(3, 16, 16), method="saliency")
+
+
+def test_features_of_another_size_or_with_nan_are_refused(relu: pl.ImageClassifier) -> None:
+    with pytest.raises(ValueError, match=r"shape \(1, 3, 8, 8\); expected batch x 3 x 16 x 16"):
+        relu.from_features(torch.zeros(1, 3, 8, 8))
+    with pytest.raises(ValueError, match="NaN"):
+        relu.from_features(torch.full((1, 3, 16, 16), torch.nan))
+
+
+def test_an_empty_list_is_refused(relu: pl.ImageClassifier) -> None:
+    with pytest.raises(ValueError, match="no image to read"):
+        relu.read([])
+
+
+def test_layers_in_the_order_they_finish_with_their_shapes() -> None:
+    model = wrapped(networks.Residual())
+    layers = {layer.name: layer for layer in model.layers}
+    assert list(layers) == ["stem", "act", "depthwise", "norm", "down", "head"]
+    assert layers["stem"].shape == (8, 16, 16)
+    assert layers["act"].calls == 3
+    assert layers["head"].shape == (5,)
+
+
+def test_an_unknown_layer_is_answered_with_the_near_ones(relu: pl.ImageClassifier) -> None:
+    with pytest.raises(KeyError, match=r"no layer named 'stam' \(did you mean 'stem'\?\); known: stem, depthwise"):
+        find_module(networks.Residual(), "stam")
+
+
+def test_the_forward_pass_ends_at_the_layer() -> None:
+    module = networks.seeded(networks.relu_cnn())
+    module.get_submodule("3").register_forward_pre_hook(lambda *_: pytest.fail("went on"))
+    x = torch.rand(2, 3, 16, 16)
+    conv, norm = module.get_submodule("0"), module.get_submodule("1")
+    torch.testing.assert_close(run_to(module, "1", x), norm(conv(x)))
+
+
+def test_what_was_captured_survives_an_in_place_relu() -> None:
+    module = networks.seeded(networks.relu_cnn())
+    x = torch.rand(2, 3, 16, 16)
+    with captured(module, ["1"]) as outputs:
+        logits = module(x)
+    assert outputs["1"].min() < 0
+    torch.testing.assert_close(logits, module(x))
+
+
+def test_a_layer_that_runs_more_than_once_is_not_captured() -> None:
+    module = networks.seeded(networks.Residual())
+    with captured(module, ["act"]), pytest.raises(ValueError, match="layer 'act' runs more than once in a forward pass"):
+        module(torch.rand(1, 3, 16, 16))
+
+
+def test_the_fingerprint_is_of_weights_and_reading() -> None:
+    def made(seed: int = 0, crop: float = 1.0) -> str:
+        return pl.ImageClassifier(networks.seeded(networks.relu_cnn(), seed), size=(16, 16), crop=crop).fingerprint
+
+    assert made() == made()
+    assert len({made(), made(1), made(0, 0.5)}) == 3

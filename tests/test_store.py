@@ -1,0 +1,106 @@
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pellucid as pl
+from pellucid.store import write_whole
+from tests.conftest import pictures
+
+
+@pytest.fixture
+def record(relu: pl.ImageClassifier) -> pl.Record:
+    images = pictures(relu, 2)
+    return pl.record(relu, images, pl.explain(relu, images, method="saliency", target=[1, 2]))
+
+
+def test_equal_requests_have_equal_keys() -> None:
+    one = pl.Request(model="imagenet", source=("a.jpg",), method="lime", options={"samples": 10, "hide": "mean"}, seed=1)
+    other = pl.Request(seed=1, options={"hide": "mean", "samples": 10}, method="lime", source=("a.jpg",), model="imagenet")
+    assert one.key == other.key
+    assert one.key != one.model_copy(update={"seed": 2}).key
+    assert pl.Request.model_validate_json(one.model_dump_json()) == one
+
+
+def test_the_key_stays_the_same_from_version_to_version() -> None:
+    """Stored results are found by it: whoever changes it loses them."""
+    request = pl.Request(
+        model="imagenet", source=("observation:0",), target=(967,), method="saliency", options={"output": "logit"}
+    )
+    assert request.key == "8d1bcb7d96217bcd3e19bbdd46fc5d690268699248feaf3977176852f25ebd59"
+
+
+def test_round_trip_gives_back_pixels_and_features_bit_by_bit(record: pl.Record) -> None:
+    again = pl.Record.from_bytes(record.to_bytes())
+    assert torch.equal(again.inputs.features, record.inputs.features)
+    assert torch.equal(again.inputs.pixels, record.inputs.pixels)
+    assert torch.equal(again.attribution.scores, record.attribution.scores)
+    assert (again.request, again.fingerprint, again.inputs.names) == (record.request, record.fingerprint, record.inputs.names)
+
+
+def test_features_that_no_pixels_give_are_kept(relu: pl.ImageClassifier) -> None:
+    images = relu.from_features(torch.randn(1, 3, 16, 16) * 3)
+    record = pl.record(relu, images, pl.explain(relu, images, method="saliency"))
+    assert torch.equal(pl.Record.from_bytes(record.to_bytes()).inputs.features, images.features)
+
+
+def test_a_record_of_an_attribution_alone_says_what_it_lacks(record: pl.Record) -> None:
+    with pytest.raises(ValueError, match="without the request and the pixels"):
+        pl.Record.from_bytes(record.attribution.to_record())
+    assert torch.equal(pl.Attribution.from_record(record.to_bytes()).scores, record.attribution.scores)
+
+
+def test_a_store_finds_the_record_of_an_equal_request(record: pl.Record, tmp_path: Path) -> None:
+    store = pl.Store(tmp_path / "new" / "folder")
+    assert store.get(record.request) is None
+    path = store.put(record)
+    assert list(store) == [path]
+    found = store.get(pl.Request.model_validate_json(record.request.model_dump_json()))
+    assert found is not None
+    assert torch.equal(found.attribution.scores, record.attribution.scores)
+
+
+def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.safetensors"
+    write_whole(path, b"before")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"cannot write '.*a\.safetensors': the disk is full; 3\.0 MB are needed. What was there"):
+        write_whole(path, b"x" * 3_000_000)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path], "no temporary file is left behind"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot write"):
+        write_whole(tmp_path / "file" / "a", b"x")
+
+
+def test_what_was_handed_in_as_an_option_travels_with_the_record(relu: pl.ImageClassifier) -> None:
+    from pellucid.inputs import photograph
+
+    baseline = np.full((16, 16, 3), 30, dtype=np.uint8)
+    images = pictures(relu, 1)
+    a = pl.explain(relu, images, method="integrated_gradients", baseline="image", baseline_image=baseline, steps=4)
+    data = pl.record(relu, images, a).to_bytes()
+    photograph._remembered.clear()  # as in another process
+    assert pl.replay(data, relu).identical
+
+
+def test_replay_wants_the_network_that_was_made_in_python(record: pl.Record) -> None:
+    with pytest.raises(ValueError, match=r"made in Python; hand it in: replay\(record, model=\.\.\.\)"):
+        pl.replay(record)
+
+
+def test_replay_says_when_the_network_is_another_one(record: pl.Record, smooth: pl.ImageClassifier) -> None:
+    again = pl.replay(record, smooth)
+    assert not again.identical
+    assert again.verdict.startswith("Not reproduced: scores differ by up to ")
+    assert again.notes == ("the network has other weights or reads pictures differently",)
