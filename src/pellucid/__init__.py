@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.inputs.photograph import ImageWarning as ImageWarning
     from pellucid.inputs.photograph import observation_paths as observation_paths
     from pellucid.methods import methods as methods
+    from pellucid.models.cards import card as card
     from pellucid.models.image import ImageClassifier as ImageClassifier
     from pellucid.models.load import load as load
     from pellucid.replay import Replay as Replay
@@ -40,6 +41,7 @@ _WHERE = {
     "Replay": "replay",
     "Request": "request",
     "Store": "store",
+    "card": "models.cards",
     "explain": "explain",
     "explain_stream": "explain",
     "load": "models.load",
