@@ -60,7 +60,7 @@ class ImageClassifier:
     """What a Request calls it; the fingerprint when none is given."""
     against: int | None = None
     """A class whose logit is subtracted from every logit: why this rather than that."""
-    unanswered: tuple[str, ...] = ()
+    unanswered: Sequence[str] = ()
     """Labels whose logit is a constant: the network cannot answer them, so asking for one is an error."""
 
     def __post_init__(self) -> None:
