@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,6 +18,14 @@ model_flag = click.Option(
     default="imagenet",
     show_default=True,
     help="A name from `pellucid models`, or ARCHITECTURE:PATH of a checkpoint of your own.",
+)
+
+out_flag = click.Option(
+    ["--out", "-o"],
+    type=click.Path(path_type=Path),
+    default=Path("pellucid-out"),
+    show_default=True,
+    help="Folder for pictures and records.",
 )
 
 

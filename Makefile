@@ -1,0 +1,52 @@
+# Two commands do everything: `make run` and `make test`. Each sets up what it needs, once, and says what it does.
+PYTHON ?= python3
+VENV := .venv
+OUT ?= pellucid-out
+# Threads that spin while they wait make every network pass up to 50 times slower beside a busy process.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: run test check docs lock clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.installed-run
+	@echo "==> Explaining the ten observation images by all five approaches"
+	@$(VENV)/bin/pellucid report observation --out $(OUT)
+
+test: check
+	@echo "==> Tests"
+	@$(VENV)/bin/pytest -n 2
+
+check: $(VENV)/.installed-test
+	@echo "==> Format, lint, types, direction of imports"
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/basedpyright
+	@$(VENV)/bin/lint-imports --no-cache | tail -n 4
+
+docs: $(VENV)/.installed-test
+	@$(VENV)/bin/python docs/reference.py
+
+# The versions that `make` installs; pyproject.toml has the ranges for everybody else.
+lock:
+	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/pip install --quiet 'torch==2.13.0' -e '.[dev]'
+	@.venv-lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f > constraints.txt
+	@rm -rf .venv-lock && echo "==> constraints.txt: $$(wc -l < constraints.txt) packages"
+
+clean:
+	rm -rf $(VENV) $(OUT)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pellucid needs Python 3.11 or newer; try: make PYTHON=python3.11")'
+	@echo "==> Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "==> Installing Pellucid and its models (a few minutes the first time)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "==> Installing Pellucid, its models and the test tools (a few minutes the first time)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed-run

@@ -1,0 +1,185 @@
+"""`pellucid explain METHOD SOURCE...`: one command a method, its flags made from the method's signature."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pellucid.cli.console import json_flag, model_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.flags import flags, given
+
+
+class MethodCommands(click.Group):
+    """The registered methods as commands, made when one is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from pellucid.methods import methods
+
+        return list(methods)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from pellucid.methods import methods
+
+        return method_command(methods[cmd_name]) if cmd_name in methods else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        from pellucid.methods import methods
+        from pellucid.registry import unknown
+
+        if args and not args[0].startswith("-") and args[0] not in methods:
+            ctx.fail(unknown("method", args[0], methods))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=MethodCommands, epilog="Example: pellucid explain integrated_gradients cat.jpg --tolerance 0.01")
+def explain() -> None:
+    """Explain pictures by METHOD. `pellucid explain METHOD --help` lists its options."""
+
+
+def method_command(method: Any) -> click.Command:
+    """The command of one method: its own options, and those that every method has."""
+    above_zero = click.FloatRange(min=0, min_open=True)
+    presets = click.Choice(list(method.presets)) if method.presets else None
+    against = "Why the target rather than this class: the difference of the two logits."
+    common: list[click.Parameter] = [
+        click.Argument(["sources"], nargs=-1, required=True, metavar="SOURCE..."),
+        model_flag,
+        click.Option(["--target", "-t"], help="The class to explain, by label or number.  [default: the predicted class]"),
+        click.Option(["--against"], help=against),
+        click.Option(["--preset"], type=presets, help="A named set of options."),
+        click.Option(["--tolerance"], type=above_zero, help="Stop as soon as the error is this small."),
+        click.Option(["--deadline"], type=above_zero, help="Stop after this many seconds an image."),
+        out_flag,
+        click.Option(["--format", "suffix"], type=click.Choice(["png", "svg"]), default="png", show_default=True),
+        json_flag,
+    ]
+    command = click.Command(
+        method.name,
+        params=[*common, *flags(method.options)],
+        callback=lambda **values: run(method, **values),
+        help=method.__doc__ and "\n\n".join([method.__doc__.split("\n\n")[0], _sources_help]),
+        short_help=(method.__doc__ or "").strip().splitlines()[0],
+        epilog=f"Example: pellucid explain {method.name} observation:0 --out maps",
+    )
+    return command
+
+
+_sources_help = "A SOURCE is a picture, a folder of pictures, observation:0 to observation:9, or observation for all ten."
+
+
+def run(
+    method: Any,
+    *,
+    sources: tuple[str, ...],
+    model: str,
+    target: str | None,
+    against: str | None,
+    preset: str | None,
+    tolerance: float | None,
+    deadline: float | None,
+    out: Path,
+    suffix: str,
+    as_json: bool,
+    **values: Any,
+) -> int:
+    """Explain every picture; one that fails is reported and the rest go on. Exit code 1 when some failed."""
+    from pellucid.inputs.photograph import expand
+    from pellucid.models.load import load
+
+    classifier = load(model)
+    asked = {"target": target, "against": against, "preset": preset, "tolerance": tolerance, "deadline": deadline}
+    for label in (target, against):  # a wrong label is wrong for every picture
+        if label is not None:
+            classifier.class_index(label)
+    pictures = list(expand(sources))
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    names = Names(out)
+    with progress(len(pictures), method.name) as advance:
+        for number, source in enumerate(pictures):
+            advance(number, f"{method.name} {Path(source).name}")
+            try:
+                options = given(values, method.options)
+                answer = one(
+                    classifier, method, source, asked, options, names, suffix, lambda f, n=number: advance(n + f, method.name)
+                )
+            except (ValueError, OSError) as error:
+                failed.append({"source": source, "error": str(error)})
+                click.echo(f"Error: {error}", err=True)
+                continue
+            done.append(answer)
+    if as_json:
+        print_json({"method": method.name, "model": classifier.name, "results": done, "failed": failed})
+    elif done:
+        rows = [
+            (a["source"], a["label"], f"{a['probability']:.3f}", f"{a['error']:.2g}", f"{a['seconds']:.1f} s", a["picture"])
+            for a in done
+        ]
+        print_table(("SOURCE", "TARGET", "PROBABILITY", "ERROR", "TIME", "PICTURE"), rows)
+    return 1 if failed else 0
+
+
+def one(
+    classifier: Any,
+    method: Any,
+    source: str,
+    asked: Mapping[str, Any],
+    options: Mapping[str, Any],
+    names: "Names",
+    suffix: str,
+    advance: Any,
+) -> dict[str, Any]:
+    """One picture explained, drawn and kept on record; what is printed of it."""
+    from pellucid.explain import explain as explain_now
+    from pellucid.explain import record
+    from pellucid.pictures import draw
+    from pellucid.render.figures import save
+
+    images = classifier.read(source)
+    start = time.monotonic()
+    a = explain_now(
+        classifier, images, method=method.name, progress=lambda step: advance(step.work.fraction), **asked, **options
+    )
+    seconds = time.monotonic() - start
+    stem = names.stem(source, method.name)
+    kept = record(classifier, images, a)
+    path = kept.write(stem.with_name(stem.name + ".safetensors"))
+    picture = stem.with_name(f"{stem.name}.{suffix}")
+    save(draw(classifier, images, a), picture)
+    (index,) = a.target.tolist()
+    return {
+        "source": source,
+        "target": index,
+        "label": classifier.labels[index],
+        "probability": float(classifier.values(images.features, a.target, "probability")),
+        "error": a.worst_error,
+        "tolerance_reached": None if asked["tolerance"] is None else a.worst_error <= asked["tolerance"],
+        "unit": a.unit,
+        "least": float(a.map().min()),
+        "greatest": float(a.map().max()),
+        "seconds": round(seconds, 3),
+        "work": vars(a.work),
+        "options": dict(a.options),
+        "notes": dict(a.notes),
+        "picture": str(picture),
+        "record": str(path),
+        "key": kept.request.key,
+    }
+
+
+class Names:
+    """File names in the folder of results; pictures of one name from several folders keep apart."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._taken: dict[str, str] = {}
+
+    def stem(self, source: str, method: str) -> Path:
+        stem = Path(source.replace(":", "_")).stem
+        name, number = stem, 2
+        while self._taken.get(name, source) != source:
+            name, number = f"{stem}-{number}", number + 1
+        self._taken[name] = source
+        return self.folder / f"{name}.{method}"

@@ -1,0 +1,90 @@
+"""Attributions as pictures: the one place that knows both what a method gave and how it is drawn."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from pellucid.attribution import Attribution
+from pellucid.inputs.image import Images
+from pellucid.models.image import ImageClassifier
+from pellucid.registry import OptionValue
+from pellucid.render.colormaps import Scale
+from pellucid.render.figures import Paper
+from pellucid.render.numbers import number, percent
+from pellucid.render.rows import Column, Row, heatmap_row, overlay_row, photograph_row, superpixel_row
+from pellucid.render.sheets import explanation, sheet
+
+
+def draw(
+    model: ImageClassifier, images: Images, attributions: Attribution | Sequence[Attribution], *, paper: Paper = "light"
+) -> Figure:
+    """A figure of the attributions of these images: photograph, map and overlay of one, or a sheet of several.
+
+    A sheet has the images in columns and the attributions in rows. Colours of a signed map are centred on zero, red for and
+    blue against; the legend has the unit and the limits. Save it with `figure.savefig`, or see `pellucid.render.figures.save`.
+    """
+    attributions = [attributions] if isinstance(attributions, Attribution) else list(attributions)
+    if len(images) == 1 and len(attributions) == 1:
+        a = attributions[0]
+        return explanation(
+            [photograph_row(images.pixels), *map_rows(a, images)],
+            title=f"{a.method}: {images.names[0]}",
+            facts=facts(model, images, a),
+            paper=paper,
+        )
+    rows = [photograph_row(images.pixels)] + [map_rows(a, images)[-1] for a in attributions]
+    return sheet(columns(model, images, attributions[0] if attributions else None), rows, paper=paper)
+
+
+def columns(model: ImageClassifier, images: Images, attribution: Attribution | None = None) -> list[Column]:
+    """What stands above each image: its name, the class it is explained for and that class's probability."""
+    answers = model.predict(images, top=len(model.labels))
+    heads = []
+    for i, name in enumerate(images.names):
+        wanted = int(attribution.target[i]) if attribution is not None else answers[i][0].index
+        heads.append(Column(name, model.labels[wanted], next(p.probability for p in answers[i] if p.index == wanted)))
+    return heads
+
+
+def map_rows(a: Attribution, images: Images, title: str | None = None) -> list[Row]:
+    """The maps by themselves and over the photographs; of LIME, the superpixels that its view selects."""
+    title = a.method if title is None else title
+    note = option_text(a.options)
+    if "segments" in a.extras:
+        captions = [f"R2 {number(float(r2), 2)}, error {number(float(e), 2)}" for r2, e in zip(a.fit, a.error, strict=True)]
+        top, least = a.view.get("top"), float(a.view.get("min_weight", 0.0))
+        chosen = superpixel_row(
+            title, images.pixels, a.segments, a.segment_weights, a.unit,
+            top=None if top is None else int(top), min_weight=least, captions=captions, note=note,
+        )  # fmt: skip
+        return [heatmap_row("weights", a.map(), a.unit, scale=scale_of(a)), chosen]
+    captions = [f"error {number(float(e), 2)}" if e > 0 else "" for e in a.error]
+    return [
+        heatmap_row("map", a.map(), a.unit, scale=scale_of(a)),
+        overlay_row(title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note),
+    ]
+
+
+def scale_of(a: Attribution) -> Scale:
+    """How colours are spread: as the preset wants, else centred on zero for signed sums, from zero up for magnitudes."""
+    wanted = a.view.get("scale")
+    if wanted in ("symmetric", "magnitude", "minmax"):
+        return wanted  # pyright: ignore[reportReturnType]
+    return "symmetric" if a.signed and a.reduction == "sum" else "magnitude"
+
+
+def facts(model: ImageClassifier, images: Images, a: Attribution) -> list[str]:
+    """What must be known to read the picture of one image: the question, the answer, the work."""
+    head = columns(model, images, a)[0]
+    rather = f" rather than {model.labels[a.against]}" if a.against is not None else ""
+    error = f", error {number(a.worst_error, 2)}" if a.worst_error > 0 else ""
+    passes = f"{a.work.forwards} forward and {a.work.backwards} backward passes"
+    noted = [f"{key} {value}" for key, value in a.notes.items()]
+    return [f"{head.target}{rather}, probability {percent(head.probability or 0.0)}", ", ".join([passes + error, *noted])]
+
+
+def option_text(options: dict[str, OptionValue] | object) -> str:
+    """The options in a line, as a shell would take them; empty ones left out."""
+    return ", ".join(f"{k} {v}" for k, v in dict(options).items() if v != "" and k != "seed")  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
