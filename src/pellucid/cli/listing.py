@@ -15,24 +15,24 @@ def methods(name: str | None, as_json: bool) -> None:
     from pellucid.methods import methods as registry
 
     if name is None:
-        rows = [(key, _paper(registry[key])) for key in registry]
+        rows = [(key, paper(registry[key])) for key in registry]
         if as_json:
             return print_json({"methods": [_described(registry[key]) for key in registry]})
         return print_table(("METHOD", "WHAT AND WHENCE"), rows)
     method = registry[name]
     if as_json:
         return print_json(_described(method))
-    click.echo(f"{_paper(method)}\n\n{inspect.getdoc(method)}\n")
+    click.echo(f"{paper(method)}\n\n{inspect.getdoc(method)}\n")
     described = _described(method)
     options = described["options"]
-    rows = [("--" + key.replace("_", "-"), _values(o), str(o["default"]), o["description"]) for key, o in options.items()]
+    rows = [("--" + key.replace("_", "-"), values_of(o), str(o["default"]), o["description"]) for key, o in options.items()]
     print_table(("OPTION", "VALUES", "DEFAULT", "MEANING"), rows) if rows else click.echo("No options.")
     for key, preset in described["presets"].items():
         chosen = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in preset["options"].items())
         click.echo(f"\npreset {key}: {preset['description']}\n  {chosen}")
 
 
-def _paper(method: Any) -> str:
+def paper(method: Any) -> str:
     """The first line of the method's file: what it computes, and the paper."""
     return (inspect.getdoc(inspect.getmodule(method.__wrapped__)) or "").splitlines()[0]
 
@@ -40,14 +40,14 @@ def _paper(method: Any) -> str:
 def _described(method: Any) -> dict[str, Any]:
     return {
         "name": method.name,
-        "source": _paper(method),
+        "source": paper(method),
         "description": inspect.getdoc(method),
         "options": method.options.model_json_schema().get("properties", {}),
         "presets": {k: {"options": dict(p.options), "description": p.description} for k, p in method.presets.items()},
     }
 
 
-def _values(schema: dict[str, Any]) -> str:
+def values_of(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "|".join(map(str, schema["enum"]))
     low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum", schema.get("exclusiveMaximum"))

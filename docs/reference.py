@@ -1,0 +1,81 @@
+"""Writes docs/reference.md from the code: methods, options, presets, models, commands. `make docs` runs it; a test compares."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+import pellucid as pl
+from pellucid.cli import COMMANDS, group
+from pellucid.cli.listing import paper, values_of
+from pellucid.models.load import catalog
+
+HEAD = """# Reference
+
+Made from the code by `make docs`; a test fails when it lags behind.
+
+- [Python](#python)
+- [Methods](#methods)
+- [Models](#models)
+- [Shell](#shell)
+"""
+
+
+def sections() -> Iterator[str]:
+    yield HEAD
+    yield "## Python\n\n`import pellucid as pl`; the names are loaded when they are first used.\n"
+    yield table(
+        ("name", "what it is"),
+        [(f"`pl.{name}`", first_line(getattr(pl, name))) for name in sorted(pl.__all__) if name != "__version__"],
+    )
+    yield (
+        "## Methods\n\n`pl.explain(model, source, method=NAME, **options)`, or "
+        "`pl.methods[NAME](model, inputs, target, **options)`; `.stream(...)` gives every intermediate answer. In the shell: `pellucid explain NAME SOURCE... --OPTION VALUE`.\n"
+    )
+    for name, method in [*pl.methods.items(), *others()]:
+        yield f"### {name}\n\n{paper(method)}\n\n{inspect.getdoc(method)}\n"
+        options = method.options.model_json_schema().get("properties", {})
+        rows = [
+            (f"`{k}`", f"`{values_of(o)}`".replace("|", "\\|"), f"`{o['default']!r}`", o["description"])
+            for k, o in options.items()
+        ]
+        yield table(("option", "values", "default", "meaning"), rows) if rows else "No options.\n"
+        for preset, meaning in method.presets.items():
+            chosen = ", ".join(f"`{k}={v!r}`" for k, v in meaning.options.items())
+            yield f"Preset `{preset}`: {meaning.description} ({chosen})\n"
+    yield "## Models\n\n`pl.load(NAME)`, or `pl.load(PATH, architecture=NAME)` for a checkpoint of your own.\n"
+    entries = catalog()
+    yield table(("model", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["models"].items()])
+    yield table(("architecture", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["architectures"].items()])
+    yield "## Shell\n"
+    context = click.Context(group, info_name="pellucid")
+    yield f"```text\n{group.get_help(context)}\n```\n"
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"### pellucid {name}\n\n```text\n{command.get_help(click.Context(command, context, info_name=name))}\n```\n"
+
+
+def others() -> Iterator[tuple[str, Any]]:
+    """Streams that explain something else than an input."""
+    yield "filters", pl.filters
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def first_line(thing: object) -> str:
+    return (inspect.getdoc(thing) or "").splitlines()[0].replace("|", "\\|")
+
+
+def reference() -> str:
+    return "\n".join(sections())
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "reference.md").write_text(reference(), encoding="utf-8")
+    print("wrote docs/reference.md")
