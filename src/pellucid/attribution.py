@@ -46,6 +46,8 @@ class Attribution:
     """Whether a score below zero speaks against the target; where not, magnitudes are all there is."""
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     """What only this method gives, by name, such as LIME's `segments`."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What the method chose where it was left to, such as the layer Grad-CAM looked at."""
     against: int | None = None
     """The class whose logit was subtracted, where the question was why this rather than that."""
     method: str = ""
