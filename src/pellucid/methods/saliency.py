@@ -34,8 +34,8 @@ def saliency(
 ) -> Iterator[Attribution]:
     """The gradient of the target's output by the input: how fast the answer changes with each input value.
 
-    Unit: output per unit of the normalised input. The map is the largest magnitude over the channels, as in the paper (eq. 4).
-    The gradient is exact, so the error is 0.
+    Unit: output per unit of the normalised input; signed unless `magnitude`. The map is the largest magnitude over the
+    channels, as in the paper (section 3.1). The gradient is exact, so the error is 0.
     """
     _, gradients = model.gradients(inputs.features, target, output)
     yield Attribution(
