@@ -1,0 +1,192 @@
+"""SmoothGrad. Smilkov, Thorat, Kim, Viegas and Wattenberg, 2017, https://arxiv.org/abs/1706.03825
+
+The mean of the squares is SmoothGrad-Squared (Hooker et al., NeurIPS 2019, https://arxiv.org/abs/1806.10758), the variance is
+VarGrad (Adebayo et al., ICLR workshop 2018, https://arxiv.org/abs/1810.03307).
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, final
+
+import torch
+from jaxtyping import Float32, Float64, Int64
+from pydantic import Field
+from torch import Tensor
+
+from pellucid.attribution import Attribution, Reduction, Work
+from pellucid.inputs.image import Images
+from pellucid.methods import methods
+from pellucid.models.image import BATCH, ImageClassifier, Output
+from pellucid.stream import Preset
+
+NoiseRule = Literal["share", "inverse_square"]
+Statistic = Literal["mean", "magnitude", "square", "variance"]
+REDUCTIONS: dict[Statistic, Reduction] = {
+    "mean": "sum", "magnitude": "max_abs", "square": "mean_abs", "variance": "mean_abs",
+}  # fmt: skip
+NO_SIGNAL = 100.0
+"""The error of a map in which nothing stands above the noise yet: it is not estimated any larger."""
+
+
+@methods.register(
+    presets={
+        "course": Preset(
+            {"statistic": "magnitude", "samples": 500, "noise": 0.4, "noise_rule": "inverse_square", "output": "loss"},
+            view={"scale": "minmax"},
+            description="Mean magnitude of the loss gradient over 500 noisy copies, largest channel, scaled to 0..1 per image.",
+        )
+    }
+)
+def smoothgrad(
+    model: ImageClassifier,
+    inputs: Images,
+    target: Int64[Tensor, " batch"],
+    *,
+    samples: Annotated[
+        int, Field(ge=2, le=100_000, description="Noisy copies, at most.", json_schema_extra={"lifted": 4096})
+    ] = 64,
+    noise: Annotated[
+        float, Field(gt=0, le=1, description="Strength of the noise, as a share of the image's value range; see noise_rule.")
+    ] = 0.15,
+    noise_rule: Annotated[
+        NoiseRule,
+        Field(
+            description="Standard deviation: share is noise * range, inverse_square is (noise / range) ** 2, range the image's."
+        ),
+    ] = "share",
+    statistic: Annotated[Statistic, Field(description="What is taken of the gradients, over the noisy copies.")] = "mean",
+    output: Annotated[Output, Field(description="What is differentiated.")] = "logit",
+    seed: Annotated[int, Field(ge=0, description="Makes the run repeatable.")] = 0,
+) -> Iterator[Attribution]:
+    """The gradient of the target's output by the input, averaged over copies of the image with Gaussian noise.
+
+    `mean` is signed, in output per unit of the normalised input, and its map is the sum over the channels: what raising all
+    of a pixel's values would do. The paper's pictures show magnitudes, as `map("max_abs")` does. `magnitude`, the mean of the
+    absolute values, has the same unit; its map is the largest channel, as that of `saliency` is. `square` and `variance` are
+    in that unit squared and their map is the mean over the channels. The variance is that of the copies drawn, the sum of the
+    squared deviations divided by their number, so that variance = square - mean ** 2.
+
+    The error is relative: the expected Euclidean distance of the scores from those of endlessly many copies, divided by the
+    norm of the latter; both are estimated from the spread over the copies. It falls with the root of their number. 100 is its
+    largest value and means that nothing stands above the noise yet.
+
+    Every image meets the same noise, scaled to its own standard deviation. Raises ValueError where inverse_square meets an
+    image of one value, whose range is 0.
+    """
+    deviation = noise_deviation(inputs.value_range, noise, noise_rule)
+    running = Moments(inputs.features, highest=4 if statistic == "variance" else 2)
+    answered = 1  # the spread, and with it the error, needs two copies of every image
+    for copies, owners in noisy_copies(inputs.features, deviation, samples, seed):
+        _, gradients = model.gradients(copies, target[owners], output)
+        running.add(sampled(gradients, statistic), owners)
+        fewest = int(running.count.min())
+        if fewest <= answered:
+            continue
+        answered = fewest
+        scores, error = running.variance() if statistic == "variance" else running.mean()
+        done = int(running.count.sum())
+        slope = f"{output} per input unit"
+        yield Attribution(
+            scores=scores.float(),
+            target=target,
+            error=error.float(),
+            work=Work(done, done, done / (samples * len(inputs))),
+            unit=slope if statistic in ("mean", "magnitude") else f"({slope}) squared",
+            reduction=REDUCTIONS[statistic],
+            signed=statistic == "mean",
+        )
+
+
+def noise_deviation(value_range: Float32[Tensor, " batch"], noise: float, rule: NoiseRule) -> Float32[Tensor, " batch"]:
+    """Standard deviation of each image's noise, in units of the normalised input."""
+    if rule == "share":
+        return noise * value_range  # section 3.1: sigma / (x_max - x_min)
+    flat = (value_range == 0).nonzero().flatten().tolist()
+    if flat:
+        raise ValueError(
+            f"image {flat[0]} has one value only, and noise_rule='inverse_square' divides by its range; use noise_rule='share'"
+        )
+    return (noise / value_range) ** 2
+
+
+def noisy_copies(
+    features: Float32[Tensor, "batch channel height width"], deviation: Float32[Tensor, " batch"], samples: int, seed: int
+) -> Iterator[tuple[Float32[Tensor, "copy channel height width"], Int64[Tensor, " copy"]]]:
+    """`samples` noisy copies of every image, `BATCH` at a time, with the number of the image that each is a copy of."""
+    generator = torch.Generator().manual_seed(seed)
+    copies: list[Tensor] = []
+    owners: list[int] = []
+    for sample in range(1, samples + 1):
+        draw = torch.randn(features.shape[1:], generator=generator)
+        for owner, (image, scale) in enumerate(zip(features, deviation, strict=True)):
+            copies.append(image + scale * draw)
+            owners.append(owner)
+            last = sample == samples and owner == len(features) - 1
+            if len(copies) == BATCH or last:
+                yield torch.stack(copies), torch.tensor(owners)
+                copies, owners = [], []
+
+
+def sampled(gradients: Float32[Tensor, "*any"], statistic: Statistic) -> Float32[Tensor, "*any"]:
+    """What each copy contributes to the statistic."""
+    if statistic == "magnitude":
+        return gradients.abs()
+    return gradients**2 if statistic == "square" else gradients
+
+
+@final
+class Moments:
+    """Mean and variance over a stream of tensors, each with its relative error, in memory that does not grow with it.
+
+    Sums of powers of the distance to the first tensor: it keeps the numbers small, and tensors all alike have a spread of
+    exactly 0.
+    """
+
+    def __init__(self, like: Float32[Tensor, "batch channel height width"], highest: int) -> None:
+        self.count = torch.zeros(len(like), dtype=torch.int64)
+        self._first = torch.zeros_like(like, dtype=torch.float64)
+        self._sums = [torch.zeros_like(self._first) for _ in range(highest)]
+
+    def add(self, values: Float32[Tensor, "copy channel height width"], owners: Int64[Tensor, " copy"]) -> None:
+        for value, owner in zip(values.double(), owners.tolist(), strict=True):
+            if self.count[owner] == 0:
+                self._first[owner] = value
+            self.count[owner] += 1
+            distance = value - self._first[owner]
+            power = distance
+            for total in self._sums:
+                total[owner] += power
+                power = power * distance
+
+    @property
+    def _n(self) -> Float64[Tensor, "batch 1 1 1"]:
+        return self.count.double()[:, None, None, None]
+
+    def _raw(self) -> list[Tensor]:
+        """Mean powers of the distance to the first tensor."""
+        return [total / self._n for total in self._sums]
+
+    def mean(self) -> tuple[Float64[Tensor, "batch channel height width"], Float64[Tensor, " batch"]]:
+        first, second, *_ = self._raw()
+        mean = self._first + first
+        return mean, relative_error(mean, (second - first**2).clamp(min=0) / (self._n - 1))
+
+    def variance(self) -> tuple[Float64[Tensor, "batch channel height width"], Float64[Tensor, " batch"]]:
+        """The second central moment. Its own variance is (mu_4 - (n-3)/(n-1) mu_2**2) / n, moments of the sample put in."""
+        first, second, third, fourth = self._raw()
+        variance = (second - first**2).clamp(min=0)
+        central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+        spread = (central - (self._n - 3) / (self._n - 1) * variance**2) / self._n
+        return variance, relative_error(variance, spread.clamp(min=0))
+
+
+def relative_error(
+    statistic: Float64[Tensor, "batch channel height width"], variance: Float64[Tensor, "batch channel height width"]
+) -> Float64[Tensor, " batch"]:
+    """Norm of the standard error over the norm of the true statistic, per image.
+
+    The squared norm of an estimate exceeds the true one by its own variance, on average, so that is taken off; otherwise the
+    error of pure noise would read 1 however few copies there are.
+    """
+    noise = variance.flatten(1).sum(1)
+    signal = (statistic**2).flatten(1).sum(1) - noise
+    return torch.where(noise == 0, 0.0, (noise / signal.maximum(noise / NO_SIGNAL**2)).sqrt())

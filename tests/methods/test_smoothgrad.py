@@ -1,0 +1,224 @@
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+import pellucid as pl
+from pellucid.methods.smoothgrad import NO_SIGNAL, Moments, noise_deviation, noisy_copies, relative_error
+from pellucid.models.image import BATCH, ImageClassifier
+from tests.conftest import pictures, wrapped
+from tests.networks import Linear, Residual, seeded, smooth_cnn
+
+smoothgrad = pl.methods["smoothgrad"]
+TARGET = torch.tensor([2, 0, 1])
+STATISTICS = ["mean", "magnitude", "square", "variance"]
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.15, 1.0])
+def test_noise_changes_nothing_on_a_linear_model(linear: ImageClassifier, noise: float) -> None:
+    assert isinstance(linear.module, Linear)
+    weight = linear.module.weight(TARGET)
+    expected = {"mean": weight, "magnitude": weight.abs(), "square": weight**2, "variance": torch.zeros_like(weight)}
+    for statistic, value in expected.items():
+        a = smoothgrad(linear, pictures(linear), TARGET, samples=12, noise=noise, statistic=statistic)
+        torch.testing.assert_close(a.scores, value)
+        assert a.error.tolist() == [0, 0, 0], statistic
+
+
+def test_smooths_a_square_as_calculus_says() -> None:
+    """The logit w . x**2 has the gradient 2 w x; under noise of deviation s its mean is 2 w x, its variance 4 w**2 s**2."""
+
+    class Squares(Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x**2)
+
+    module = Squares(8)
+    model = wrapped(module, 8)
+    images = pictures(model, 1)
+    weight, deviation = module.weight(TARGET[:1]), 0.2 * float(images.value_range)
+    mean, variance = (
+        smoothgrad(model, images, TARGET[:1], samples=2000, noise=0.2, statistic=s).scores for s in ("mean", "variance")
+    )
+    expected = 2 * weight * images.features
+    assert float((mean - expected).norm() / expected.norm()) < 0.03
+    expected = 4 * weight**2 * deviation**2
+    assert float((variance - expected).norm() / expected.norm()) < 0.05
+
+
+def replica(
+    model: ImageClassifier, image: torch.Tensor, target: int, samples: int, deviation: float, seed: int, loss: bool = False
+) -> torch.Tensor:
+    """The gradient at each noisy copy, one pass a copy."""
+    generator = torch.Generator().manual_seed(seed)
+    gradients = []
+    for _ in range(samples):
+        copy = (image + deviation * torch.randn(image.shape, generator=generator))[None].requires_grad_()
+        logits = model.module(copy.clone())
+        value = cross_entropy(logits, torch.tensor([target])) if loss else logits[0, target]
+        gradients.append(torch.autograd.grad(value, copy)[0][0].double())
+    return torch.stack(gradients)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_equals_a_slow_replica(small_network: ImageClassifier, statistic: str) -> None:
+    images = pictures(small_network)
+    a = smoothgrad(small_network, images, TARGET, samples=17, noise=0.2, statistic=statistic, seed=5)
+    for i in range(len(images)):
+        image = images.features[i]
+        g = replica(small_network, image, int(TARGET[i]), 17, 0.2 * float(image.max() - image.min()), 5)
+        expected = {
+            "mean": g.mean(0),
+            "magnitude": g.abs().mean(0),
+            "square": (g**2).mean(0),
+            "variance": g.var(0, correction=0),
+        }
+        scale = float(expected[statistic].abs().max())
+        torch.testing.assert_close(a.scores[i].double(), expected[statistic], rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_course_preset_is_the_mean_magnitude_of_the_loss_gradient(small_network: ImageClassifier) -> None:
+    images = pictures(small_network, 2)
+    a = pl.explain(small_network, images, method="smoothgrad", target=[0, 1], preset="course", seed=3)
+    for i in range(2):
+        image = images.features[i]
+        sigma = 0.4 / float(image.max() - image.min())
+        expected = replica(small_network, image, i, 500, sigma**2, 3, loss=True).abs().mean(0)
+        torch.testing.assert_close(a.scores[i].double(), expected, rtol=1e-4, atol=1e-5 * float(expected.max()))
+        torch.testing.assert_close(a.map()[i].double(), expected.amax(0), rtol=1e-4, atol=1e-6)
+    assert a.view == {"scale": "minmax"}
+    assert a.options["samples"] == 500
+    assert not a.signed
+
+
+def test_error_foretells_the_distance_to_many_samples(small_network: ImageClassifier) -> None:
+    images = pictures(small_network)
+    copies = noisy_copies(images.features, noise_deviation(images.value_range, 0.3, "share"), 900, seed=99)
+    gradients = torch.cat([small_network.gradients(c, TARGET[owners])[1] for c, owners in copies])
+    gradients = gradients.view(900, 3, -1).double()  # sample by sample, the images in their order
+    references = {
+        "mean": gradients.mean(0),
+        "magnitude": gradients.abs().mean(0),
+        "square": (gradients**2).mean(0),
+        "variance": gradients.var(0),
+    }
+    for statistic, reference in references.items():
+        for samples in (10, 50):
+            ratios = []
+            for seed in range(3):
+                a = smoothgrad(small_network, images, TARGET, samples=samples, noise=0.3, statistic=statistic, seed=seed)
+                ratios.append(a.error / ((a.scores.flatten(1) - reference).norm(dim=1) / reference.norm(dim=1)))
+            ratio = torch.stack(ratios)
+            assert ratio.min() > 0.5, (statistic, samples)
+            assert ratio.max() < 2, (statistic, samples)
+            assert 0.75 < ratio.mean() < 1.35, (statistic, samples)
+
+
+def test_error_is_honest_where_the_noise_hides_the_signal() -> None:
+    """Without taking its own variance off the norm, the error of 4 numbers of mean 1 and deviation 10 would read under 1."""
+    generator = torch.Generator().manual_seed(0)
+    running = Moments(torch.zeros(1, 1, 300, 300), highest=2)
+    for _ in range(4):
+        running.add(1 + 10 * torch.randn(1, 1, 300, 300, generator=generator), torch.tensor([0]))
+    mean, error = running.mean()
+    real = float((mean - 1).norm() / 300)
+    assert real == pytest.approx(5, rel=0.05)
+    assert float(error) == pytest.approx(real, rel=0.3)
+
+
+def test_error_of_nothing_but_noise_is_finite() -> None:
+    statistic, variance = torch.tensor([1.0, 0.0]).double(), torch.tensor([4.0, 0.0]).double()
+    error = relative_error(statistic.view(2, 1, 1, 1), variance.view(2, 1, 1, 1))
+    assert error.tolist() == [NO_SIGNAL, 0.0]
+
+
+def test_variance_is_square_less_mean_squared(smooth: ImageClassifier) -> None:
+    images = pictures(smooth)
+    got = {s: smoothgrad(smooth, images, TARGET, samples=20, statistic=s).scores.double() for s in STATISTICS}
+    torch.testing.assert_close(got["variance"], got["square"] - got["mean"] ** 2, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_every_pass_but_the_last_is_full(count: int) -> None:
+    """Whether one image or many: a lone image fills its passes with samples."""
+    sizes: list[int] = []
+    module = seeded(smooth_cnn())
+    model = pl.ImageClassifier(module, size=(16, 16))
+    images = pictures(model, count)
+    handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
+    answers = list(smoothgrad.stream(model, images, torch.zeros(count, dtype=torch.int64), samples=25))
+    handle.remove()
+    assert sizes[:-1] == [BATCH] * (25 * count // BATCH - (25 * count % BATCH == 0))
+    assert sum(sizes) == 25 * count == answers[-1].work.backwards
+    assert len(answers) >= (25 if count == 12 else len(sizes)) - 1
+
+
+def test_copies_are_made_as_they_are_used() -> None:
+    """Memory does not grow with the samples: nobody could hold a hundred thousand copies."""
+    stream = noisy_copies(torch.zeros(1, 3, 200, 200), torch.ones(1), 100_000, seed=0)
+    copies, owners = next(stream)
+    assert copies.shape == (BATCH, 3, 200, 200)
+    assert owners.tolist() == [0] * BATCH
+
+
+def test_all_images_meet_the_same_noise_at_their_own_scale() -> None:
+    features = torch.rand(3, 1, 4, 4)
+    deviation = torch.tensor([1.0, 2.0, 0.5])
+    (copies, owners), *_ = noisy_copies(features, deviation, 3, seed=1)
+    drawn = (copies - features[owners]) / deviation[owners].view(-1, 1, 1, 1)
+    torch.testing.assert_close(drawn[0], drawn[1])
+    torch.testing.assert_close(drawn[0], drawn[2])
+    assert not torch.allclose(drawn[0], drawn[3])
+
+
+def test_noise_rules() -> None:
+    value_range = torch.tensor([0.5, 2.0])
+    torch.testing.assert_close(noise_deviation(value_range, 0.4, "share"), torch.tensor([0.2, 0.8]))
+    torch.testing.assert_close(noise_deviation(value_range, 0.4, "inverse_square"), torch.tensor([0.64, 0.04]))
+
+
+def test_units_and_reductions(smooth: ImageClassifier) -> None:
+    said = {}
+    for statistic in STATISTICS:
+        a = smoothgrad(smooth, pictures(smooth), TARGET, samples=2, statistic=statistic, output="probability")
+        said[statistic] = (a.unit, a.reduction, a.signed)
+    slope = "probability per input unit"
+    assert said == {
+        "mean": (slope, "sum", True),
+        "magnitude": (slope, "max_abs", False),
+        "square": (f"({slope}) squared", "mean_abs", False),
+        "variance": (f"({slope}) squared", "mean_abs", False),
+    }
+
+
+def test_tolerance_stops_when_the_error_is_small_enough() -> None:
+    model = wrapped(Residual())
+    a = pl.explain(model, pictures(model), method="smoothgrad", tolerance=0.1, noise=0.3)
+    assert a.worst_error <= 0.1
+    assert a.options["samples"] == 4096
+    assert 64 < a.work.forwards / 3 < 1000
+    assert a.work.fraction == pytest.approx(a.work.forwards / (3 * 4096))
+
+
+def test_an_image_of_one_value_has_no_inverse_square_noise(linear: ImageClassifier) -> None:
+    features = torch.cat([pictures(linear, 1).features, torch.full((1, 3, 8, 8), 0.25)])
+    images = linear.from_features(features)
+    with pytest.raises(ValueError, match=r"image 1 has one value only, and noise_rule='inverse_square' divides by its range"):
+        smoothgrad(linear, images, TARGET[:2], noise_rule="inverse_square")
+    a = smoothgrad(linear, images, TARGET[:2], samples=4)  # a share of nothing is nothing
+    assert torch.isfinite(a.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 1}, "smoothgrad: samples=1: Input should be greater than or equal to 2"),
+        ({"noise": 0}, "smoothgrad: noise=0: Input should be greater than 0"),
+        ({"noise": 2.5}, "smoothgrad: noise=2.5: Input should be less than or equal to 1"),
+        (
+            {"statistic": "median"},
+            "smoothgrad: statistic='median': Input should be 'mean', 'magnitude', 'square' or 'variance'",
+        ),
+    ],
+)
+def test_refuses_options_out_of_range(linear: ImageClassifier, options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        smoothgrad(linear, pictures(linear), TARGET, **options)
