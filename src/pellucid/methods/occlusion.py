@@ -1,0 +1,107 @@
+"""Occlusion. Zeiler and Fergus, ECCV 2014, https://arxiv.org/abs/1311.2901, section 4.2"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Bool, Int64
+from pydantic import Field
+from torch import Tensor
+
+from pellucid.attribution import Attribution, Work
+from pellucid.inputs.baselines import make_baseline
+from pellucid.inputs.image import Images
+from pellucid.methods import methods
+from pellucid.models.image import BATCH, ImageClassifier, Output
+
+Fill = Literal["mean", "black", "blur", "zero"]
+
+
+@methods.register()
+def occlusion(
+    model: ImageClassifier,
+    inputs: Images,
+    target: Int64[Tensor, " batch"],
+    *,
+    window: Annotated[
+        int, Field(ge=0, description="Side of the hidden square in network pixels; 0: a seventh of the short side.")
+    ] = 0,
+    stride: Annotated[int, Field(ge=0, description="Step from one square to the next; 0: half a window.")] = 0,
+    fill: Annotated[
+        Fill, Field(description="What the square shows: the image's mean colour, black, the image blurred, or zeros.")
+    ] = "mean",
+    output: Annotated[Output, Field(description="What is watched.")] = "logit",
+) -> Iterator[Attribution]:
+    """How far the target's output falls when a square is hidden, averaged over the squares that cover the pixel.
+
+    Unit: that of the output; above 0 where hiding lowers it. Squares start at the top left, and those that reach over the right
+    or lower border are cut off there. `zero` fills with zeros in the network's own input, its mean colour; `blur` with the
+    image under a Gaussian of half a window.
+
+    The squares come coarse first, so that an early answer shows the whole picture roughly; a pixel not yet covered scores 0.
+    The error is the share of the squares still to come: 0 at the end, where the map is exact. `notes` says which window and
+    stride were chosen.
+
+    Raises ValueError for a window larger than the image, or a stride that leaves gaps between the squares.
+    """
+    size = inputs.features.shape[2:]
+    window, stride = window_and_stride(size, window, stride)
+    hidden = make_baseline(inputs, fill, blur=window / 2)  # nothing as small as the square is left
+    corners = coarse_first(size, window, stride)
+    intact = model.values(inputs.features, target, output)
+    fallen = torch.zeros(len(inputs), *size, dtype=torch.float64)
+    covered = torch.zeros(len(inputs), *size)
+    done = torch.zeros(len(inputs), dtype=torch.int64)
+    answered = 0
+    everything = len(corners) * len(inputs)
+    for start in range(0, everything, BATCH):
+        rows = torch.arange(start, min(start + BATCH, everything))
+        owners = rows % len(inputs)
+        masks = squares(corners[rows // len(inputs)], size, window)
+        occluded = torch.where(masks[:, None], hidden[owners], inputs.features[owners])
+        falls = intact[owners] - model.values(occluded, target[owners], output)
+        fallen.index_add_(0, owners, falls.double()[:, None, None] * masks)
+        covered.index_add_(0, owners, masks.float())
+        done.index_add_(0, owners, torch.ones_like(owners))
+        if int(done.min()) == answered:
+            continue  # some images are still where they were
+        answered = int(done.min())
+        yield Attribution(
+            scores=(fallen / covered.clamp(min=1)).float()[:, None],
+            target=target,
+            error=1 - done.float() / len(corners),
+            work=Work(len(inputs) + start + len(rows), 0, (start + len(rows)) / everything),
+            unit=output,
+            notes={"window": str(window), "stride": str(stride)},
+        )
+
+
+def window_and_stride(size: tuple[int, ...], window: int, stride: int) -> tuple[int, int]:
+    """The two that are meant, in pixels, where 0 leaves the choice to us."""
+    window = window or max(1, round(min(size) / 7))
+    stride = stride or max(1, window // 2)
+    if window > min(size):
+        raise ValueError(f"window={window} is larger than the image, {size[0]} x {size[1]}; give at most {min(size)}")
+    if stride > window:
+        raise ValueError(f"stride={stride} leaves gaps between squares of {window}; give at most {window}")
+    return window, stride
+
+
+def coarse_first(size: tuple[int, ...], window: int, stride: int) -> Int64[Tensor, "square 2"]:
+    """Top left corner of every square, ordered so that each first part of them is spread evenly.
+
+    Their steps down and across, written in bits and interleaved, are sorted by the lowest bit first. With a stride of half a
+    window the first quarter tiles the image.
+    """
+    down, across = (range(0, max(side - window, 0) + stride, stride) for side in size)
+    steps = [(i, j) for i in range(len(down)) for j in range(len(across))]
+    bits = max(len(down), len(across)).bit_length()
+    order = sorted(steps, key=lambda step: [step[axis] >> bit & 1 for bit in range(bits) for axis in (0, 1)])
+    return torch.tensor([(down[i], across[j]) for i, j in order])
+
+
+def squares(corners: Int64[Tensor, "square 2"], size: tuple[int, ...], window: int) -> Bool[Tensor, "square height width"]:
+    """Masks, true inside the square, cut off at the border."""
+    rows, columns = (torch.arange(side) - corners[:, axis, None] for axis, side in enumerate(size))
+    inside = [(offset >= 0) & (offset < window) for offset in (rows, columns)]
+    return inside[0][:, :, None] & inside[1][:, None, :]
