@@ -85,7 +85,7 @@ def test_it_says_what_was_skipped_and_how_it_does(folder, head):
     _, steps = head
     result = steps[-1].result
     assert [one.path.name for one in result.skipped] == ["5_9.jpg"]
-    assert "truncated or damaged" in result.skipped[0].reason
+    assert result.skipped[0].reason.startswith("cannot be decoded, it is truncated or damaged")
     assert result.absent == ()
     assert sum(result.evaluation.count) == 2
     stages = list(dict.fromkeys(step.stage for step in steps))
@@ -180,9 +180,10 @@ def test_the_command_trains_and_reports_as_json(folder, head, tmp_path):
     assert report["skipped"][0]["file"].endswith("5_9.jpg")
     assert len(report["history"]) == 12
     assert same_weights(report["checkpoint"], expected.checkpoint)
-    assert command(folder, *options, "--resume").return_value == 1
-    again = command(folder, *options)
-    assert "already holds a training run" in str(again.exception)
+    resumed = command(folder, "--out", tmp_path, "--resume", "--json")  # with the options it was started with
+    assert json.loads(resumed.stdout) == report
+    assert "started with epochs 12, not 13" in str(command(folder, "--out", tmp_path, "--resume", "--epochs", 13).exception)
+    assert "already holds a training run" in str(command(folder, *options).exception)
 
 
 def test_the_command_in_words(folder, head, tmp_path):
@@ -194,7 +195,7 @@ def test_the_command_in_words(folder, head, tmp_path):
     assert "epoch   1 of 2   training loss" in done.stdout
     assert "of 11 validation photographs right" in done.stdout
     assert f"--model food11-head:{tmp_path / 'checkpoint.pth'}" in done.stdout
-    assert "1 files were skipped:" in done.stderr
+    assert "1 file was skipped:" in done.stderr
     assert "\x1b" not in done.stderr  # no bar where nobody looks
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +24,21 @@ def train() -> None:
 @train.command(params=[json_flag], epilog="Example: pellucid train food11 food-11/ --architecture food11-head --out my-head")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--architecture", "-a", type=click.Choice(["food11-cnn", "food11-head"]), default="food11-cnn", show_default=True,
-    help="The course's network, from nothing; or a last layer on imagenet's features, which needs minutes, not days, on a CPU.",
+    "--architecture", "-a", type=click.Choice(["food11-cnn", "food11-head"]),
+    help="The course's network, from nothing; or a last layer on imagenet's features, which needs minutes, not days, on a CPU. "
+    "[default: food11-cnn]",
 )  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), help="Times every photograph is seen. [default: 60; head: 40]")
 @click.option("--batch", type=click.IntRange(1), help="Photographs a step. [default: 32; head: 64]")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate. [default: 5e-4; head: 2e-3]")
 @click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), help="Label smoothing. [default: 0]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Makes the run repeatable.")
+@click.option("--seed", type=click.IntRange(0), help="Makes the run repeatable. [default: 0]")
 @click.option("--device", default="cpu", show_default=True, help="Where torch computes, such as cuda.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the checkpoints. [default: the architecture's name]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, which was started with the same options.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with the options it was started with.")
 def food11(
-    folder: Path, architecture: str, epochs: int | None, batch: int | None, rate: float | None, smoothing: float | None,
-    seed: int, device: str, out: Path | None, resume: bool, as_json: bool,
+    folder: Path, architecture: str | None, device: str, out: Path | None, resume: bool, as_json: bool,
+    **changed: float | int | None,
 ) -> int:  # fmt: skip
     """Train on FOLDER, the Food-11 photographs named <label>_<number>.jpg, flat or in training, validation and evaluation.
 
@@ -44,9 +46,12 @@ def food11(
     epoch. Exit code 0; 1 when some files were skipped or the run broke off; 2 when it could not begin.
     """
     from pellucid.train.food11 import recipe_for, train_food11
+    from pellucid.train.loop import recipe_of
 
-    recipe = recipe_for(architecture, epochs=epochs, batch=batch, rate=rate, smoothing=smoothing, seed=seed)
-    out = out or Path(architecture)
+    out = out or Path(architecture or "food11-cnn")
+    recipe = recipe_of(out) if resume else recipe_for(architecture or "food11-cnn")
+    given = {"architecture": architecture, **changed}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
     result: Result | None = None
     begun = False
     with _shown(recipe.epochs) as show:
@@ -67,7 +72,7 @@ def food11(
                 click.echo(f"stopped; the epochs that were finished are in {out}: go on with --resume", err=True)
             raise click.Abort from None
     assert result is not None
-    _report(result, architecture, as_json)
+    _report(result, recipe.architecture, as_json)
     return 1 if result.skipped else 0
 
 
@@ -107,7 +112,7 @@ def _report(result: "Result", architecture: str, as_json: bool) -> None:
 
 def _warn(skipped: "tuple[Skipped, ...]", absent: tuple[str, ...]) -> None:
     if skipped:
-        click.echo(f"{len(skipped)} files were skipped:", err=True)
+        click.echo(f"{len(skipped)} {'file was' if len(skipped) == 1 else 'files were'} skipped:", err=True)
     for one in skipped[:20]:
         click.echo(f"  {one.path}: {one.reason}", err=True)
     if len(skipped) > 20:
@@ -135,6 +140,8 @@ def _shown(epochs: int) -> "Iterator[Any]":
 
         def show(progress: "Progress") -> None:
             nonlocal stage
+            if progress.stage in ("epoch", "done"):
+                return
             where = f"epoch {progress.epoch} of {epochs}: " if progress.epoch else ""
             loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
             if stage != (stage := f"{where}{progress.stage}"):

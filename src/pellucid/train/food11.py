@@ -89,7 +89,7 @@ def readable(data: Food11) -> Generator[Progress, None, Food11]:
         try:
             open_photograph(photo.path)
         except (ValueError, OSError) as error:
-            return str(error)
+            return str(error).removeprefix(f"{str(photo.path)!r} ")
         return None
 
     photos = [photo for _, split in data.splits() for photo in split]

@@ -104,6 +104,12 @@ def prepare(out: Path, *, resume: bool) -> None:
         raise OSError(error.errno, f"cannot make the folder {str(out)!r}: {error.strerror}") from None
 
 
+def recipe_of(out: Path) -> Recipe:
+    """The recipe of the run in that folder, to resume it with. ValueError when there is none."""
+    prepare(out, resume=True)
+    return Recipe(**checkpoint.read(out / checkpoint.LAST)["recipe"])
+
+
 def fit(
     module: nn.Module, training: Examples, validation: Examples, recipe: Recipe, run: Run, *, resume: bool = False
 ) -> Generator[Progress, None, Result]:
