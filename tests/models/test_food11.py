@@ -64,6 +64,12 @@ def test_the_course_s_checkpoint_loads(checkpoint, course_model):
     assert not course_model.module.training
 
 
+def test_loading_leaves_the_global_generator_alone(checkpoint):
+    state = torch.random.get_rng_state()
+    pl.load(checkpoint, architecture="food11-cnn")
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
 def test_it_reads_the_whole_picture_squashed_with_values_as_they_are(course_model):
     picture = torch.zeros(3, 64, 200, dtype=torch.uint8)
     picture[0, :, :100] = 255  # the left half is red, up to the edge

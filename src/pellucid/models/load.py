@@ -5,6 +5,7 @@ import json
 import pickle
 import tomllib
 import warnings
+from contextlib import nullcontext
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -68,7 +69,10 @@ def _shipped(name: str) -> ImageClassifier:
 def _build(architecture: str, weights: dict[str, Tensor] | None, *, name: str, origin: str) -> ImageClassifier:
     entry = catalog()["architectures"][architecture]
     module_name, attribute = entry["builder"].split(":")
-    module: nn.Module = getattr(importlib.import_module(module_name), attribute)()
+    build = getattr(importlib.import_module(module_name), attribute)
+    # subtle: a new module draws its first weights from the global generator, which is the caller's where these are not kept
+    with nullcontext() if weights is None else torch.random.fork_rng(devices=[]):
+        module: nn.Module = build()
     if weights is not None:
         weights = {entry.get("weights_into", "") + key: tensor for key, tensor in weights.items()}
         _fill(module, weights, origin, architecture)
