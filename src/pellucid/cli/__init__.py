@@ -57,6 +57,7 @@ def main() -> None:
     """The entry point: `group` with the exit codes 0 (well), 1 (some inputs failed), 2 (usage), 130 (interrupted)."""
     # subtle: before torch is imported. Threads that spin while waiting make a pass up to 50 times slower beside a busy process
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     warnings.showwarning = _note
     try:
         sys.exit(group(standalone_mode=False) or 0)
@@ -72,6 +73,19 @@ def main() -> None:
     except (ValueError, KeyError, TypeError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep large freed blocks: given back to the kernel, each activation would be faulted in again page by page."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, 1 << 30)
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -80,7 +80,8 @@ def _build(architecture: str, weights: dict[str, Tensor] | None, *, name: str, o
     if isinstance(labels, str):
         labels = json.loads(_packaged(labels).read_text(encoding="utf-8"))
         labels = [labels[str(i)] for i in range(len(labels))] if isinstance(labels, dict) else labels
-    reading = {key: entry[key] for key in ("mean", "std", "crop", "fit", "interpolation", "unanswered") if key in entry}
+    keys = ("mean", "std", "crop", "fit", "interpolation", "channels_last", "unanswered")
+    reading = {key: entry[key] for key in keys if key in entry}
     return ImageClassifier(module.eval(), size=tuple(entry["size"]), labels=tuple(labels), name=name, **reading)
 
 
