@@ -1,16 +1,21 @@
 """Attributions as pictures: the one place that knows both what a method gave and how it is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
+from pellucid.methods.filter_image import FilterImage
+from pellucid.methods.filter_maps import filter_maps, strongest_patches
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import OptionValue
 from pellucid.render.colormaps import Scale
 from pellucid.render.figures import Paper
 from pellucid.render.numbers import number, percent
+from pellucid.render.plots import filter_sheet
 from pellucid.render.rows import Column, Row, heatmap_row, overlay_row, photograph_row, superpixel_row
 from pellucid.render.sheets import explanation, sheet
 
@@ -83,8 +88,39 @@ def facts(model: ImageClassifier, images: Images, a: Attribution) -> list[str]:
     return [f"{head.target}{rather}, probability {percent(head.probability or 0.0)}", ", ".join([passes + error, *noted])]
 
 
-def option_text(options: dict[str, OptionValue] | object) -> str:
-    """The options in a line, as a shell would take them; empty ones left out."""
-    return ", ".join(f"{k} {v}" for k, v in dict(options).items() if v != "" and k != "seed")  # pyright: ignore[reportArgumentType, reportCallIssue]
+def option_text(options: Mapping[str, OptionValue]) -> str:
+    """The options in a line; empty ones and the seed left out."""
+    return ", ".join(f"{name} {value}" for name, value in options.items() if value != "" and name != "seed")
 
 
+def draw_filters(made: FilterImage, *, paper: Paper = "light") -> Figure:
+    """The pictures made for filters, each over the curve of its activation."""
+    titles = [
+        f"filter {f}{'' if start == 'noise' else f' from {start}'}{' (silent)' if dead else ''}"
+        for f, start, dead in zip(made.filters.tolist(), made.starts, made.dead.tolist(), strict=True)
+    ]
+    curves = made.objective.T.nan_to_num() if not made.objective.isnan().any() else None
+    return filter_sheet(
+        made.images, titles, curves, unit="activation", across="answer", title=made.layer, columns=4, paper=paper
+    )
+
+
+def draw_where(model: ImageClassifier, images: Images, layer: str, filters: Sequence[int], *, paper: Paper = "light") -> Figure:
+    """Where each filter fires on each image: images in columns, filters in rows, each row on one scale."""
+    maps = filter_maps(model, images, layer, filters).upsampled()
+    rows = [overlay_row(f"filter {f}", maps[:, i], images.pixels, "activation", shared=True) for i, f in enumerate(filters)]
+    return sheet(columns(model, images), [photograph_row(images.pixels), *rows], paper=paper)
+
+
+def draw_patches(
+    model: ImageClassifier, images: Images, layer: str, filters: Sequence[int], *, count: int = 6, paper: Paper = "light"
+) -> Figure:
+    """The parts of the images that excite each filter most, strongest first, one filter after the other, all at one size."""
+    patches = [p for found in strongest_patches(model, images, layer, filters, count) for p in found]
+    if not patches:
+        raise ValueError(f"no image excites filters {list(filters)} of layer {layer}")
+    crops = [np.asarray(Image.fromarray(p.crop.numpy()).resize((112, 112), Image.Resampling.BICUBIC)) for p in patches]
+    return filter_sheet(
+        np.stack(crops), [f"filter {p.filter}" for p in patches], captions=[f"{number(p.value)} {p.name}" for p in patches],
+        title=f"{layer}: the patches that excite each filter most", columns=count, paper=paper,
+    )  # fmt: skip

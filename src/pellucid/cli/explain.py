@@ -97,9 +97,9 @@ def run(
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     names = Names(out)
-    with progress(len(pictures), method.name) as advance:
+    with progress(float(len(pictures)), method.name) as advance:
         for number, source in enumerate(pictures):
-            advance(number, f"{method.name} {Path(source).name}")
+            advance(float(number), f"{method.name} {Path(source).name}")
             try:
                 options = given(values, method.options)
                 answer = one(

@@ -17,9 +17,9 @@ def replay(records: tuple[Path, ...], as_json: bool) -> int:
     from pellucid.replay import replay as run_again
 
     results, failed = [], 0
-    with progress(len(records), "replaying") as advance:
+    with progress(float(len(records)), "replaying") as advance:
         for number, path in enumerate(records):
-            advance(number, f"replaying {path.name}")
+            advance(float(number), f"replaying {path.name}")
             try:
                 again = run_again(path)
             except (ValueError, KeyError, OSError) as error:

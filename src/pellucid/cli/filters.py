@@ -1,0 +1,98 @@
+"""`pellucid filters LAYER [FILTER...]`"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pellucid.cli.console import json_flag, model_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.flags import flags, given
+
+
+def numbers(texts: tuple[str, ...]) -> list[int]:
+    """`0 3-5` as 0, 3, 4, 5; a usage error for anything else."""
+    wanted: list[int] = []
+    for text in texts:
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+        if not found or (found[2] and int(found[2]) < int(found[1])):
+            raise click.BadParameter(f"{text!r} is no filter; give numbers or ranges, such as 0 3-5", param_hint="FILTER")
+        wanted += range(int(found[1]), int(found[2] or found[1]) + 1)
+    return wanted
+
+
+def _command() -> click.Command:
+    from pellucid.methods.filters import filters as ascent
+
+    params: list[click.Parameter] = [
+        click.Argument(["layer"]),
+        click.Argument(["wanted"], nargs=-1, metavar="[FILTER]..."),
+        model_flag,
+        click.Option(["--on", "sources"], multiple=True, metavar="SOURCE",
+                     help="Pictures to show where the filters fire and which patches excite them most; may be given again."),
+        click.Option(["--preset"], type=click.Choice(list(ascent.presets)), help="A named set of options."),
+        out_flag,
+        json_flag,
+        *flags(ascent.options),
+    ]  # fmt: skip
+    return click.Command(
+        "filters",
+        params=params,
+        callback=run,
+        help="Show what the filters of LAYER respond to most: pictures made by gradient ascent from white noise.\n\n"
+        "FILTER is a number or a range such as 0-7, by default the first eight. `pellucid models NAME` lists the layers.",
+        epilog="Example: pellucid filters _blocks.5._project_conv 0-7 --on observation",
+    )
+
+
+def run(
+    layer: str, wanted: tuple[str, ...], model: str, sources: tuple[str, ...], preset: str | None, out: Path, as_json: bool,
+    **values: Any,
+) -> int:  # fmt: skip
+    """Synthesise, draw and keep on record; with pictures, their maps and patches too."""
+    from pellucid.inputs.photograph import expand
+    from pellucid.methods.filters import filters as ascent
+    from pellucid.models.layer_maps import filter_layer
+    from pellucid.models.load import load
+    from pellucid.pictures import draw_filters, draw_patches, draw_where
+    from pellucid.render.figures import save
+    from pellucid.store import write_whole
+    from pellucid.stream import drain
+
+    classifier = load(model)
+    chosen = numbers(wanted) or list(range(min(8, filter_layer(classifier, layer).shape[0])))
+    options: dict[str, Any] = {**(ascent.preset(preset).options if preset else {}), **given(values, ascent.options)}
+    pictures = list(expand(sources))
+    images = classifier.read(pictures) if pictures else None
+    with progress(1.0, f"filters of {layer}") as advance:
+        stream = ascent.stream(classifier, layer, chosen, images if options.get("start") == "images" else None, **options)
+        made = drain(stream, lambda step: advance(step.work.fraction, f"filters of {layer}"))
+    stem = re.sub(r"[^\w.-]", "_", layer)
+    record = write_whole(out / f"{stem}.filters.safetensors", made.to_record())
+    files = {"filters": out / f"{stem}.filters.png"}
+    save(draw_filters(made), files["filters"])
+    if images is not None:
+        files |= {"where": out / f"{stem}.where.png", "patches": out / f"{stem}.patches.png"}
+        save(draw_where(classifier, images, layer, chosen), files["where"])
+        save(draw_patches(classifier, images, layer, chosen), files["patches"])
+    results = [
+        {"filter": int(f), "start": s, "before": float(b), "after": float(a), "error": float(e), "dead": bool(d)}
+        for f, s, b, a, e, d in zip(
+            made.filters, made.starts, made.start_objective, made.final_objective, made.error, made.dead, strict=True
+        )
+    ]
+    if as_json:
+        shown = {key: str(path) for key, path in files.items()}
+        print_json({"layer": layer, "model": classifier.name, "results": results, "pictures": shown, "record": str(record)})
+    else:
+        rows = [
+            (str(r["filter"]), r["start"], f"{r['before']:.3g}", "silent" if r["dead"] else f"{r['after']:.3g}")
+            for r in results
+        ]
+        print_table(("FILTER", "START", "ACTIVATION BEFORE", "AFTER"), rows)
+        for key, path in files.items():
+            click.echo(f"{key}: {path}")
+    return 0
+
+
+filters = _command()

@@ -1,0 +1,225 @@
+"""The command itself, as a person types it."""
+
+import contextlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pellucid as pl
+from pellucid.cli import COMMANDS, main
+
+
+@dataclass(frozen=True)
+class Answer:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def shell(*arguments: str, cwd: Path | None = None) -> Answer:
+    """The command's own entry point in this process, which spares every test the import of torch."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd or Path.cwd()), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", ["pellucid", *arguments]), warnings.catch_warnings(),
+    ):  # fmt: skip
+        warnings.simplefilter("always")
+        try:
+            main()
+        except SystemExit as exit_:
+            return Answer(int(exit_.code or 0), out.getvalue(), err.getvalue())
+    raise AssertionError("the command did not exit")
+
+
+def process(*arguments: str, cwd: Path) -> Answer:
+    """The installed command in a process of its own."""
+    command = [str(Path(sys.executable).with_name("pellucid")), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a good picture, a damaged one and a note; and a run of saliency over it."""
+    here = tmp_path_factory.mktemp("shell")
+    (here / "pictures").mkdir()
+    with Image.open(pl.observation_paths()[0]) as picture:
+        picture.save(here / "pictures" / "cup.png")
+    (here / "pictures" / "damaged.jpg").write_bytes(pl.observation_paths()[0].read_bytes()[:3000])
+    (here / "pictures" / "notes.txt").write_text("no picture")
+    return here
+
+
+def test_help_needs_neither_torch_nor_anything_slow() -> None:
+    code = (
+        "import sys, pellucid.cli as c\n"
+        "try: c.group(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted(m for m in ('torch', 'numpy', 'pydantic', 'matplotlib', 'PIL', 'rich', 'skimage') if m in sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"
+    assert all(command in out for command in COMMANDS)
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for command in COMMANDS:
+        answer = shell(command, "--help")
+        assert answer.returncode == 0, answer.stderr
+        assert f"Example: pellucid {command}" in " ".join(answer.stdout.split())
+
+
+def test_a_method_has_its_own_options_as_flags() -> None:
+    text = " ".join(shell("explain", "smoothgrad", "--help").stdout.split())
+    assert "--samples INTEGER RANGE" in text
+    assert "[default: 64; 2<=x<=100000]" in text or "[default: 64]" in text
+    assert "--statistic [mean|magnitude|square|variance]" in text
+    assert "--preset [course]" in text
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Answer:
+    return process("explain", "saliency", "pictures", "observation:9", "--out", "maps", "--json", cwd=folder)
+
+
+def test_one_bad_file_is_reported_and_the_rest_go_on(run: Answer, folder: Path) -> None:
+    assert run.returncode == 1
+    answer = json.loads(run.stdout)
+    assert [Path(r["source"]).name for r in answer["results"]] == ["cup.png", "observation:9"]
+    assert "damaged.jpg' cannot be decoded, it is truncated or damaged" in answer["failed"][0]["error"]
+    assert "damaged.jpg' cannot be decoded" in run.stderr
+    cup = answer["results"][0]
+    assert (cup["label"], cup["target"]) == ("espresso", 967)
+    assert cup["probability"] == pytest.approx(0.950, abs=2e-3)
+    assert cup["greatest"] > cup["least"] >= 0
+    assert cup["work"] == {"forwards": 1, "backwards": 1, "fraction": 1.0}
+
+
+def test_the_picture_and_the_record_are_there_and_hold_what_python_gives(run: Answer, folder: Path) -> None:
+    answer = json.loads(run.stdout)["results"][1]
+    with Image.open(folder / answer["picture"]) as picture:
+        assert min(picture.size) > 400
+    record = pl.Record.from_bytes(folder / answer["record"])
+    a = pl.explain("imagenet", "observation:9", method="saliency")
+    scale = float(a.scores.abs().max())
+    torch.testing.assert_close(record.attribution.scores, a.scores, rtol=1e-3, atol=1e-3 * scale)
+    assert record.request.source == ("observation:9",)
+    assert record.request.target == (309,)
+
+
+def test_replay_reproduces_and_says_so(run: Answer, folder: Path) -> None:
+    record = json.loads(run.stdout)["results"][0]["record"]
+    answer = process("replay", record, cwd=folder)
+    assert answer.returncode == 0, answer.stderr
+    assert f"{record}: Reproduced: every score has the same bits." in answer.stdout
+    document = json.loads(process("replay", record, "--json", cwd=folder).stdout)
+    assert document["results"][0]["identical"] is True
+
+
+def test_replay_of_what_is_no_record_says_so(folder: Path) -> None:
+    answer = shell("replay", "pictures/notes.txt", "nowhere", cwd=folder)
+    assert answer.returncode == 1
+    assert "notes.txt' is not a record" in answer.stderr
+    assert "no record at 'nowhere'" in answer.stderr
+
+
+def test_flags_are_options(folder: Path) -> None:
+    arguments = ["explain", "smoothgrad", "observation:0", "--samples", "10", "--statistic", "square", "--seed", "3"]
+    answer = shell(*arguments, "--format", "svg", "--target", "tea cup", "--json", cwd=folder)
+    result = json.loads(answer.stdout)["results"][0]
+    assert result["options"] == {
+        "samples": 10, "noise": 0.15, "noise_rule": "share", "statistic": "square", "output": "logit", "seed": 3,
+    }  # fmt: skip
+    assert result["label"] == "tea cup"
+    assert (folder / result["picture"]).read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
+    preset = json.loads(shell("explain", "saliency", "observation:0", "--preset", "course", "--json", cwd=folder).stdout)
+    assert preset["results"][0]["options"] == {"output": "loss", "magnitude": True}
+    tolerance = [
+        "explain",
+        "integrated_gradients",
+        "observation:9",
+        "--tolerance",
+        "0.2",
+        "--target",
+        "bee",
+        "--against",
+        "fly",
+    ]
+    result = json.loads(shell(*tolerance, "--json", cwd=folder).stdout)["results"][0]
+    assert result["tolerance_reached"] is True
+    assert result["error"] <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explan"], "no command named 'explan' (did you mean 'explain' or 'replay'?)"),
+        (["explain", "limee", "x.jpg"], "no method named 'limee' (did you mean 'lime'?)"),
+        (["explain", "saliency"], "Missing argument 'SOURCE...'"),
+        (["explain", "saliency", "observation:0", "--target", "expresso"], "no class named 'expresso' (did you mean 'espresso"),
+        (["explain", "smoothgrad", "observation:0", "--samples", "1"], "1 is not in the range 2<=x<=100000"),
+        (["explain", "saliency", "observation:0", "--output", "logits"], "'logits' is not one of 'logit', 'log_probability'"),
+        (["explain", "saliency", "observation:0", "--samples", "5"], "No such option"),
+        (["explain", "saliency", "observation:0", "--model", "resnet"], "no model named 'resnet'"),
+        (["explain", "saliency", "observation:0", "--tolerance", "0"], "0.0 is not in the range x>0"),
+        (["methods", "limes"], "no method named 'limes' (did you mean 'lime'?)"),
+        (["models", "imagnet"], "no model named 'imagnet' (did you mean 'imagenet'?)"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_the_reason(arguments: list[str], message: str, tmp_path: Path) -> None:
+    answer = shell(*arguments, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert message in " ".join(answer.stderr.split())
+    assert "Traceback" not in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_warning_of_a_picture_is_a_note(tmp_path: Path) -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[:32] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    answer = shell("explain", "edges", "a.png", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert "note: 'a.png' has transparent parts; they are laid on white" in answer.stderr
+
+
+def test_an_unwritable_folder_is_named_and_nothing_is_half_written(tmp_path: Path) -> None:
+    (tmp_path / "maps").write_text("a file")
+    answer = shell("explain", "edges", "observation:0", "--out", "maps", cwd=tmp_path)
+    assert answer.returncode == 1
+    assert "cannot write 'maps/observation_0.edges.safetensors'" in answer.stderr
+
+
+def test_pictures_of_one_name_keep_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(pl.observation_paths()[0], tmp_path / name / "cup.jpg")
+    answer = shell("explain", "edges", "a", "b", "--json", cwd=tmp_path)
+    pictures = [r["picture"] for r in json.loads(answer.stdout)["results"]]
+    assert pictures == ["pellucid-out/cup.edges.png", "pellucid-out/cup-2.edges.png"]
+
+
+def test_models_and_methods_are_listed(tmp_path: Path) -> None:
+    listed = shell("models")
+    assert "imagenet" in listed.stdout
+    assert "food11-cnn" in listed.stdout
+    layers = json.loads(shell("models", "imagenet", "--json").stdout)["layers"]
+    assert layers[-1] == {"name": "_fc", "kind": "Linear", "shape": [1000], "calls": 1}
+    methods = json.loads(shell("methods", "--json").stdout)["methods"]
+    assert [m["name"] for m in methods] == list(pl.methods)
+    assert "https://arxiv.org/abs/1602.04938" in shell("methods").stdout
+    assert "preset course" in shell("methods", "lime").stdout
