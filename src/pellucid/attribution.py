@@ -142,8 +142,8 @@ class Attribution:
         return cls(scores=tensors["scores"], target=tensors["target"], error=tensors["error"], extras=extras, **plain)
 
 
-def read_record(record: bytes | str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the JSON header of a record; ValueError with the reason when it is not one."""
+def read_record(record: bytes | str | Path, kind: str = "attribution") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the JSON header of a record of that kind; ValueError with the reason when it is not one."""
     data = record if isinstance(record, bytes) else _contents(Path(record))
     name = "the record" if isinstance(record, bytes) else repr(str(record))
     try:
@@ -152,10 +152,12 @@ def read_record(record: bytes | str | Path) -> tuple[dict[str, Tensor], dict[str
         header = json.loads(json.loads(data[8 : 8 + length]).get("__metadata__", {}).get("pellucid", "null"))
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{name} is not a record: {error}") from None
-    if not isinstance(header, dict) or "attribution" not in header:
+    if not isinstance(header, dict) or "format" not in header:
         raise ValueError(f"{name} holds tensors but no record of Pellucid")
     if header["format"] > FORMAT:
         raise ValueError(f"{name} was written by a newer Pellucid (format {header['format']}, this one reads {FORMAT})")
+    if kind not in header:
+        raise ValueError(f"{name} is a record of Pellucid, but of no {kind}; it holds: {', '.join(header)}")
     return tensors, header
 
 

@@ -33,7 +33,8 @@ T = TypeVar("T", bound=Step)
 class Preset:
     """A named set of options, and how its pictures are drawn (see `render`)."""
 
-    options: Mapping[str, OptionValue]
+    options: Mapping[str, Any]
+    """Values of type OptionValue; Any, so that `**preset.options` passes a type checker."""
     view: Mapping[str, OptionValue] = field(default_factory=dict)
     description: str = ""
 
@@ -90,6 +91,15 @@ class Method(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return drain(self.stream(*args, **kwargs))
+
+
+def method(*, presets: Mapping[str, Preset] | None = None) -> Callable[[Callable[P, Iterator[T]]], Method[P, T]]:
+    """Makes a Method of a generator function that belongs to no registry."""
+
+    def make(function: Callable[P, Iterator[T]]) -> Method[P, T]:
+        return Method(function, presets)
+
+    return make
 
 
 def bounded(
