@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from pellucid.inputs.photograph import ImageWarning as ImageWarning
     from pellucid.inputs.photograph import observation_paths as observation_paths
     from pellucid.methods import methods as methods
+    from pellucid.methods.filter_image import FilterImage as FilterImage
+    from pellucid.methods.filter_maps import FilterMaps as FilterMaps
+    from pellucid.methods.filter_maps import Patch as Patch
+    from pellucid.methods.filter_maps import beats_images as beats_images
+    from pellucid.methods.filter_maps import filter_maps as filter_maps
+    from pellucid.methods.filter_maps import strongest_patches as strongest_patches
+    from pellucid.methods.filters import filters as filters
     from pellucid.models.cards import card as card
     from pellucid.models.image import ImageClassifier as ImageClassifier
     from pellucid.models.load import load as load
@@ -32,23 +39,30 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Attribution": "attribution",
+    "FilterImage": "methods.filter_image",
+    "FilterMaps": "methods.filter_maps",
     "ImageClassifier": "models.image",
     "ImageWarning": "inputs.photograph",
     "Images": "inputs.image",
     "Method": "stream",
+    "Patch": "methods.filter_maps",
     "Preset": "stream",
     "Record": "store",
     "Replay": "replay",
     "Request": "request",
     "Store": "store",
+    "beats_images": "methods.filter_maps",
     "card": "models.cards",
     "explain": "explain",
     "explain_stream": "explain",
+    "filter_maps": "methods.filter_maps",
+    "filters": "methods.filters",
     "load": "models.load",
     "methods": "methods",
     "observation_paths": "inputs.photograph",
     "record": "explain",
     "replay": "replay",
+    "strongest_patches": "methods.filter_maps",
 }
 __all__ = [*_WHERE, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 

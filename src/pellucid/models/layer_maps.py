@@ -1,0 +1,64 @@
+"""The filters of a layer: which there are, and what they put out, the forward pass ending at the layer."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from pellucid.models.hooks import Layer, find_module, run_to
+from pellucid.models.image import BATCH, ImageClassifier
+
+LARGEST = 2**25 - 1
+"""Bytes of one layer's output in a pass that keeps its graph; above it glibc asks the kernel for fresh pages every time."""
+
+
+def filter_layer(model: ImageClassifier, name: str) -> Layer:
+    """The layer of that name. KeyError when there is none; ValueError when its output is not one map a filter, met once."""
+    find_module(model.module, name)
+    met = {layer.name: layer for layer in model.layers}
+    if name not in met:
+        raise ValueError(f"the forward pass does not run through layer {name!r}; choose one of model.layers")
+    layer = met[name]
+    if layer.calls > 1:
+        raise ValueError(
+            f"layer {name!r} runs {layer.calls} times in a forward pass, so its filters have more than one output; "
+            "choose a layer that runs once"
+        )
+    if len(layer.shape) not in (1, 3):
+        got = f"{' x '.join(map(str, layer.shape))} values" if layer.shape else "no single tensor"
+        raise ValueError(
+            f"layer {name!r} ({layer.kind}) gives {got} an image; filters have a map each, filter x height x width, and "
+            "units one value each: choose such a layer"
+        )
+    return layer
+
+
+def filter_indices(layer: Layer, filters: Sequence[int] | int) -> Int64[Tensor, " filter"]:
+    """The filters asked for. IndexError for one that the layer does not have, ValueError for none at all."""
+    wanted = [filters] if isinstance(filters, int) else [int(one) for one in filters]
+    if not wanted:
+        raise ValueError(f"no filter was asked for; layer {layer.name} has filters 0 to {layer.shape[0] - 1}")
+    for one in wanted:
+        if not 0 <= one < layer.shape[0]:
+            raise IndexError(f"layer {layer.name} has filters 0 to {layer.shape[0] - 1}, got {one}")
+    return torch.tensor(wanted)
+
+
+def layer_maps(
+    model: ImageClassifier, name: str, features: Float[Tensor, "batch channel height width"]
+) -> Float32[Tensor, "batch filter rows columns"]:
+    """Every filter's map, attached to the graph; a unit of a linear layer has a map of 1 x 1. One pass, ending at the layer."""
+    output = run_to(model.module, name, model.placed(features))
+    if output.ndim not in (2, 4) or len(output) != len(features):
+        raise ValueError(f"layer {name!r} gave shape {tuple(output.shape)} for {len(features)} images")
+    maps = output.float().cpu()
+    return maps if maps.ndim == 4 else maps[:, :, None, None]
+
+
+def together(model: ImageClassifier, name: str) -> int:
+    """How many images a pass that keeps its graph takes at once, so that no layer up to this one puts out over `LARGEST`."""
+    names = [layer.name for layer in model.layers]
+    before = model.layers[: names.index(name) + 1]
+    widest = max(torch.Size(layer.shape).numel() for layer in before)
+    return max(1, min(BATCH, LARGEST // (4 * widest)))
