@@ -32,7 +32,8 @@ def sections() -> Iterator[str]:
     )
     yield (
         "## Methods\n\n`pl.explain(model, source, method=NAME, **options)`, or "
-        "`pl.methods[NAME](model, inputs, target, **options)`; `.stream(...)` gives every intermediate answer. In the shell: `pellucid explain NAME SOURCE... --OPTION VALUE`.\n"
+        "`pl.methods[NAME](model, inputs, target, **options)`; `.stream(...)` gives every "
+        "intermediate answer. In the shell: `pellucid explain NAME SOURCE... --OPTION VALUE`.\n"
     )
     for name, method in [*pl.methods.items(), *others()]:
         yield f"### {name}\n\n{paper(method)}\n\n{inspect.getdoc(method)}\n"
@@ -55,7 +56,18 @@ def sections() -> Iterator[str]:
     for name in COMMANDS:
         command = group.get_command(context, name)
         assert command is not None
-        yield f"### pellucid {name}\n\n```text\n{command.get_help(click.Context(command, context, info_name=name))}\n```\n"
+        yield from helps(name, command, context)
+
+
+def helps(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:
+    """The help of a command and of the commands below it, except the methods: their options stand above."""
+    context = click.Context(command, parent, info_name=name)
+    yield f"### {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group) and name != "explain":
+        for below in command.list_commands(context):
+            inner = command.get_command(context, below)
+            assert inner is not None
+            yield from helps(below, inner, context)
 
 
 def others() -> Iterator[tuple[str, Any]]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pellucid.models.cards import card as card
     from pellucid.models.image import ImageClassifier as ImageClassifier
     from pellucid.models.load import load as load
+    from pellucid.pictures import draw as draw
     from pellucid.replay import Replay as Replay
     from pellucid.replay import replay as replay
     from pellucid.request import Request as Request
@@ -53,6 +54,7 @@ _WHERE = {
     "Store": "store",
     "beats_images": "methods.filter_maps",
     "card": "models.cards",
+    "draw": "pictures",
     "explain": "explain",
     "explain_stream": "explain",
     "filter_maps": "methods.filter_maps",

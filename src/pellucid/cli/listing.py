@@ -76,6 +76,10 @@ def models(name: str | None, as_json: bool) -> None:
     if as_json:
         layers = [vars(layer) for layer in model.layers]
         return print_json({"name": model.name, "fingerprint": model.fingerprint, "labels": model.labels, "layers": layers})
+    if name in catalog()["models"]:
+        from pellucid.models.cards import card
+
+        click.echo(card(name))
     height, width = model.size
     click.echo(f"{model.name}: {len(model.labels)} classes, reads {height} x {width} px, weights {model.fingerprint[:12]}\n")
     rows = [(x.name, x.kind, " x ".join(map(str, x.shape)), f"{x.calls} times" if x.calls > 1 else "") for x in model.layers]
