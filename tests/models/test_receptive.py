@@ -50,6 +50,19 @@ def model_last_linear(model: pl.ImageClassifier) -> str:
     return next(layer.name for layer in reversed(model.layers) if layer.kind == "Linear")
 
 
+def test_where_noise_opens_no_relu_the_image_itself_is_asked():
+    module = seeded(stack(1))
+    convolution = module.get_submodule("0.0")
+    assert isinstance(convolution, nn.Conv2d)
+    nn.init.ones_(convolution.weight)
+    assert convolution.bias is not None
+    nn.init.constant_(convolution.bias, -100.0)
+    model = pl.ImageClassifier(module, size=(16, 16))
+    dark, bright = torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), 10.0)
+    places = torch.tensor([[4, 5], [4, 5]])
+    assert receptive_boxes(model, "0", torch.cat([dark, bright]), places) == [(0, 0, 0, 0), (4, 3, 7, 6)]
+
+
 def test_a_place_that_depends_on_nothing_has_an_empty_field():
     module = seeded(stack(1))
     convolution = module.get_submodule("0.0")
