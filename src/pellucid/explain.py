@@ -5,8 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
+from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier, Target
 from pellucid.models.load import load
@@ -68,6 +71,7 @@ def explain_stream(
     if preset is not None:
         view = dict(chosen.preset(preset).view)
         options = {**chosen.preset(preset).options, **options}
+    options = {name: by_name(chosen, name, value) for name, value in options.items()}
     options = for_contrast(chosen, options) if model.against is not None else options
     if tolerance is not None:
         options = {**chosen.budget(), **options}
@@ -83,6 +87,18 @@ def explain_stream(
             answers.close()
 
     return finished()
+
+
+def by_name(method: Method[..., Attribution], option: str, value: Any) -> Any:
+    """The option's value; where it is a picture or a label map handed in from Python, a name under which it is found again."""
+    field = method.options.model_fields.get(option)
+    extra = field.json_schema_extra if field is not None else None
+    kind = extra.get("format") if isinstance(extra, dict) else None
+    if kind not in ("image", "labels") or isinstance(value, str):
+        return value
+    if kind == "image" and isinstance(value, Image.Image):
+        value, _ = open_photograph(value)  # upright and RGB: in a record it becomes an array, which has no palette or EXIF
+    return remember(value)
 
 
 def for_contrast(method: Method[..., Attribution], options: dict[str, Any]) -> dict[str, Any]:
