@@ -265,6 +265,17 @@ def test_one_channel_odd_sizes_and_double_precision():
         pl.filters(model, "1", 0, steps=2, bound="none", parameterisation=parameterisation)
 
 
+def test_a_network_that_begins_in_place_leaves_the_images_alone():
+    model = wrapped(nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    images = pictures(model)
+    before = images.features.clone()
+    for parameterisation in ("pixel", "fourier"):
+        options: dict[str, Any] = {**PLAIN, "parameterisation": parameterisation}
+        pl.filters(model, "1", 0, images, start="images", steps=2, **options)
+    pl.strongest_patches(model, images, "1", 0)
+    assert torch.equal(images.features, before)
+
+
 def test_a_record_gives_everything_back(relu: pl.ImageClassifier):
     made = pl.filters(relu, "4", [2, 3], steps=6)
     again = pl.FilterImage.from_record(made.to_record())
