@@ -40,6 +40,8 @@ class Attribution:
     work: Work
     unit: str
     """What one score is measured in, such as "logit" or "logit per input unit"."""
+    error_name: str = "error"
+    """What `error` measures, in a word or two for a caption."""
     reduction: Reduction = "sum"
     """How `map` folds the channels."""
     signed: bool = True

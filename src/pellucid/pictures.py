@@ -9,7 +9,7 @@ from PIL import Image
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
 from pellucid.methods.filter_image import FilterImage
-from pellucid.methods.filter_maps import filter_maps, strongest_patches
+from pellucid.methods.filter_maps import Patch, filter_maps
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import OptionValue
 from pellucid.render.colormaps import Scale
@@ -56,14 +56,16 @@ def map_rows(a: Attribution, images: Images, title: str | None = None) -> list[R
     title = a.method if title is None else title
     note = option_text(a.options)
     if "segments" in a.extras:
-        captions = [f"R2 {number(float(r2), 2)}, error {number(float(e), 2)}" for r2, e in zip(a.fit, a.error, strict=True)]
+        captions = [
+            f"R2 {number(float(r2), 2)}, {a.error_name} {number(float(e), 2)}" for r2, e in zip(a.fit, a.error, strict=True)
+        ]
         top, least = a.view.get("top"), float(a.view.get("min_weight", 0.0))
         chosen = superpixel_row(
             title, images.pixels, a.segments, a.segment_weights, a.unit,
             top=None if top is None else int(top), min_weight=least, captions=captions, note=note,
         )  # fmt: skip
         return [heatmap_row("weights", a.map(), a.unit, scale=scale_of(a)), chosen]
-    captions = [f"error {number(float(e), 2)}" if e > 0 else "" for e in a.error]
+    captions = [f"{a.error_name} {number(float(e), 2)}" if e > 0 else "" for e in a.error]
     return [
         heatmap_row("map", a.map(), a.unit, scale=scale_of(a)),
         overlay_row(title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note),
@@ -82,7 +84,7 @@ def facts(model: ImageClassifier, images: Images, a: Attribution) -> list[str]:
     """What must be known to read the picture of one image: the question, the answer, the work."""
     head = columns(model, images, a)[0]
     rather = f" rather than {model.labels[a.against]}" if a.against is not None else ""
-    error = f", error {number(a.worst_error, 2)}" if a.worst_error > 0 else ""
+    error = f", {a.error_name} {number(a.worst_error, 2)}" if a.worst_error > 0 else ""
     passes = f"{a.work.forwards} forward and {a.work.backwards} backward passes"
     noted = [f"{key} {value}" for key, value in a.notes.items()]
     return [f"{head.target}{rather}, probability {percent(head.probability or 0.0)}", ", ".join([passes + error, *noted])]
@@ -99,28 +101,27 @@ def draw_filters(made: FilterImage, *, paper: Paper = "light") -> Figure:
         f"filter {f}{'' if start == 'noise' else f' from {start}'}{' (silent)' if dead else ''}"
         for f, start, dead in zip(made.filters.tolist(), made.starts, made.dead.tolist(), strict=True)
     ]
-    curves = made.objective.T.nan_to_num() if not made.objective.isnan().any() else None
+    whole = not made.objective.isnan().any()  # in mid-stream some pictures lag behind
     return filter_sheet(
-        made.images, titles, curves, unit="activation", across="answer", title=made.layer, columns=4, paper=paper
-    )
+        made.images, titles, made.objective.T if whole else None,
+        unit="activation", across="step", at=made.points.float(), title=made.layer, columns=4, paper=paper,
+    )  # fmt: skip
 
 
 def draw_where(model: ImageClassifier, images: Images, layer: str, filters: Sequence[int], *, paper: Paper = "light") -> Figure:
     """Where each filter fires on each image: images in columns, filters in rows, each row on one scale."""
     maps = filter_maps(model, images, layer, filters).upsampled()
-    rows = [overlay_row(f"filter {f}", maps[:, i], images.pixels, "activation", shared=True) for i, f in enumerate(filters)]
+    rows = [
+        overlay_row(f"filter {f}", maps[:, i], images.pixels, "activation", shared=True, signs=("above zero", "below"))
+        for i, f in enumerate(filters)
+    ]
     return sheet(columns(model, images), [photograph_row(images.pixels), *rows], paper=paper)
 
 
-def draw_patches(
-    model: ImageClassifier, images: Images, layer: str, filters: Sequence[int], *, count: int = 6, paper: Paper = "light"
-) -> Figure:
-    """The parts of the images that excite each filter most, strongest first, one filter after the other, all at one size."""
-    patches = [p for found in strongest_patches(model, images, layer, filters, count) for p in found]
-    if not patches:
-        raise ValueError(f"no image excites filters {list(filters)} of layer {layer}")
+def draw_patches(patches: Sequence[Patch], layer: str, *, columns: int = 6, paper: Paper = "light") -> Figure:
+    """The parts of images that excite filters most, in the order given, all at one size."""
     crops = [np.asarray(Image.fromarray(p.crop.numpy()).resize((112, 112), Image.Resampling.BICUBIC)) for p in patches]
     return filter_sheet(
         np.stack(crops), [f"filter {p.filter}" for p in patches], captions=[f"{number(p.value)} {p.name}" for p in patches],
-        title=f"{layer}: the patches that excite each filter most", columns=count, paper=paper,
+        title=f"{layer}: the patches that excite each filter most", columns=columns, paper=paper,
     )  # fmt: skip

@@ -27,8 +27,10 @@ from pellucid.stream import drain
 
 MOST = 30
 """Pictures in one report; a page of more would take minutes to open."""
-FILTERS = 6
+FILTERS = 4
 """Filters of a layer that are synthesised."""
+STEPS = 64
+"""Steps of their ascent; at 64 the pattern is clear, though the activation still rises."""
 
 Progress = Callable[[float, str], None]
 
@@ -196,7 +198,8 @@ def _filter_section(model: ImageClassifier, images: Images, layers: Sequence[str
     for n, layer in enumerate(layers):
         wanted = list(range(min(count, shapes[layer][0])))
         last = drain(
-            filters.stream(model, layer, wanted), lambda so_far, n=n: advance((n + so_far.work.fraction * 0.95) / len(layers))
+            filters.stream(model, layer, wanted, steps=STEPS),
+            lambda so_far, n=n: advance((n + so_far.work.fraction * 0.95) / len(layers)),
         )
         options = last.options
         titles = [f"filter {f}{' (silent)' if dead else ''}" for f, dead in zip(wanted, last.dead.tolist(), strict=True)]
@@ -213,7 +216,7 @@ def _filter_section(model: ImageClassifier, images: Images, layers: Sequence[str
         )
         maps = filter_maps(model, images, layer, wanted[0])
         where = overlay_row(
-            "where it fires", maps.upsampled()[:, 0], images.pixels, "activation", scale="symmetric", shared=True
+            "where it fires", maps.upsampled()[:, 0], images.pixels, "activation", shared=True, signs=("above zero", "below")
         )
         caption = f"Layer {layer}, filter {wanted[0]}: where it fires on the photographs, on one scale."
         blocks.append(Grid(heads, (where,), caption=caption))

@@ -1,3 +1,4 @@
+import itertools
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -226,6 +227,15 @@ def test_refinement_closes_the_gap_better_than_as_many_points_of_a_rule(small_ne
     even = integrated_gradients(small_network, images, TARGET, steps=60, rule="left")
     placed = integrated_gradients(small_network, images, TARGET, steps=10, rule="left", refinements=50)
     assert placed.error.mean() < even.error.mean() / 2
+
+
+def test_refinement_turns_first_to_the_images_with_the_largest_gaps(relu: pl.ImageClassifier) -> None:
+    answers = list(integrated_gradients.stream(relu, pictures(relu), TARGET, steps=10, rule="left", refinements=60))
+    for before, after in itertools.pairwise(answers[:4]):
+        large = before.error >= before.error.max() / 2
+        assert after.work.backwards - before.work.backwards == 10 * int(large.sum())
+        assert torch.equal(after.scores[~large], before.scores[~large])
+    assert answers[1].work.backwards < 60, "some image was left for later"
 
 
 @pytest.mark.parametrize("baseline", ["black", "gaussian"])

@@ -171,6 +171,8 @@ def test_bad_input_is_named():
         page(replace(report, sections=(section, section)))
     with pytest.raises(ValueError, match=r"the address of 'x' is 'javascript:alert\(1\)'; expected https://"):
         page(told(cite=Cite("x", "javascript:alert(1)")))
+    with pytest.raises(ValueError, match=r"the address of 'x' is 'http://a\.org'"):
+        page(told(cite=Cite("x", "http://a.org")))
     with pytest.raises(ValueError, match="a picture in section 'saliency' has no description"):
         page(told(blocks=(Picture(b"\x89PNG", " "),)))
     with pytest.raises(ValueError, match=r"a picture begins with b'GIF89a'; expected PNG"):

@@ -34,6 +34,10 @@ def test_images_stand_in_columns_and_methods_in_rows():
     figure = sheet(COLUMNS, rows())
     at = {str(axes.get_label()): axes.get_position() for axes in figure.axes}
     assert at["Saliency 0"].x0 == at["Photograph 0"].x0 < at["Saliency 1"].x0 < at["Saliency 2"].x0
+    numbers = {text.get_text(): text.get_position()[0] for text in figure.texts if text.get_fontweight() == "bold"}
+    for number in range(3):
+        box = at[f"Photograph {number}"]
+        assert numbers[str(number)] == pytest.approx((box.x0 + box.x1) / 2)
     assert at["Photograph 0"].y0 > at["Saliency 0"].y0 == at["Saliency 2"].y0 > at["Over the photograph 0"].y0
 
 
@@ -59,18 +63,20 @@ def test_a_sheet_says_what_is_explained_with_which_limits_and_units():
 
 def test_each_map_has_its_own_limits_unless_they_are_shared():
     one, two = (heatmap_row("x", MAPS, "logit", quantile=1, shared=shared) for shared in (False, True))
-    assert (one.images[0] == heatmap(MAPS[0], limits(MAPS[0], "symmetric"))).all()
-    assert (two.images[0] == heatmap(MAPS[0], limits(list(MAPS), "symmetric"))).all()
+    for n, values in enumerate(MAPS):
+        assert (one.images[n] == heatmap(values, limits(values, "symmetric"))).all()
+        assert (two.images[n] == heatmap(values, limits(list(MAPS), "symmetric"))).all()
     assert "own scale" in one.legend.text  # pyright: ignore[reportOptionalMemberAccess]
     assert "own scale" not in two.legend.text  # pyright: ignore[reportOptionalMemberAccess]
     assert two.captions == ("", "", "")
 
 
-def test_no_text_leaves_the_figure_or_lies_on_another():
+def test_nothing_leaves_the_figure_or_lies_on_another_thing():
     figure = sheet(COLUMNS, rows(), "A title that is much too long for the width of such a sheet, and so must be cut " * 3)
     png_bytes(figure)
     renderer = figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
     boxes = [text.get_window_extent(renderer) for text in figure.texts if text.get_text()]
+    boxes += [axes.get_window_extent(renderer) for axes in figure.axes]
     width, height = figure.bbox.size
     assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
@@ -114,7 +120,8 @@ def test_names_in_any_script_and_with_mathematics_are_drawn_as_they_are(tmp_path
 
     columns = [Column("猫 $x^2$.jpg", "a $ b"), Column("🦀"), Column("سرطان")]
     path = save(sheet(columns, rows()), tmp_path / "sheet.svg")
-    assert "猫 $x^2$.jpg" in path.read_text(encoding="utf-8")
+    said = [element.text for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"猫 $x^2$.jpg", "a $ b", "🦀", "سرطان"} <= set(said)
     save(sheet(columns, rows()), tmp_path / "sheet.png")
 
 

@@ -10,7 +10,7 @@ MAPS = GENERATOR.normal(size=(3, 16, 16)) * np.array([1, 2, 3])[:, None, None]
 COLUMNS = (
     Column("cup.jpg", "espresso", 0.95),
     Column("seafood_spiny_lobster_in_a_tank.jpg", "spiny lobster", 0.4),
-    Column("c"),
+    Column("c", "a class with a name that is far too long for its column", 0.1),
 )
 
 

@@ -155,6 +155,7 @@ def one(
         "label": classifier.labels[index],
         "probability": float(classifier.values(images.features, a.target, "probability")),
         "error": a.worst_error,
+        "error_name": a.error_name,
         "tolerance_reached": None if asked["tolerance"] is None else a.worst_error <= asked["tolerance"],
         "unit": a.unit,
         "least": float(a.map().min()),

@@ -1,6 +1,7 @@
 """`pellucid filters LAYER [FILTER...]`"""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def run(
 ) -> int:  # fmt: skip
     """Synthesise, draw and keep on record; with pictures, their maps and patches too."""
     from pellucid.inputs.photograph import expand
+    from pellucid.methods.filter_maps import strongest_patches
     from pellucid.methods.filters import filters as ascent
     from pellucid.models.layer_maps import filter_layer
     from pellucid.models.load import load
@@ -67,14 +69,18 @@ def run(
     with progress(1.0, f"filters of {layer}") as advance:
         stream = ascent.stream(classifier, layer, chosen, images if options.get("start") == "images" else None, **options)
         made = drain(stream, lambda step: advance(step.work.fraction, f"filters of {layer}"))
+    made = replace(made, view=dict(ascent.preset(preset).view) if preset else {})
     stem = re.sub(r"[^\w.-]", "_", layer)
     record = write_whole(out / f"{stem}.filters.safetensors", made.to_record())
     files = {"filters": out / f"{stem}.filters.png"}
     save(draw_filters(made), files["filters"])
     if images is not None:
-        files |= {"where": out / f"{stem}.where.png", "patches": out / f"{stem}.patches.png"}
+        files |= {"where": out / f"{stem}.where.png"}
         save(draw_where(classifier, images, layer, chosen), files["where"])
-        save(draw_patches(classifier, images, layer, chosen), files["patches"])
+        patches = [p for found in strongest_patches(classifier, images, layer, chosen, 6) for p in found]
+        if patches:  # filters may be silent on every picture
+            files |= {"patches": out / f"{stem}.patches.png"}
+            save(draw_patches(patches, layer), files["patches"])
     results = [
         {"filter": int(f), "start": s, "before": float(b), "after": float(a), "error": float(e), "dead": bool(d)}
         for f, s, b, a, e, d in zip(

@@ -199,6 +199,7 @@ class _Mean:
             scores=self.scores / self.weight if scores is None else scores,
             target=self.target,
             error=(gap.abs() / torch.maximum(change.abs(), least)).float().clamp(min=missing),
+            error_name="completeness gap",
             work=Work(self.forwards + self.passes, self.passes, done / self.planned),
             unit=self.unit,
             extras={"baseline": self.baseline / self.weight, "change": change.float(), "completeness_gap": gap},

@@ -159,6 +159,7 @@ def _answer(
         scores=torch.stack([w[labels] for w, labels in zip(weights, maps, strict=True)])[:, None],
         target=target,
         error=torch.stack([image.pop("error") for image in images]),
+        error_name="relative error",
         work=work,
         unit=f"{output} per superpixel shown",
         extras={

@@ -70,6 +70,7 @@ def occlusion(
             scores=(fallen / covered.clamp(min=1)).float()[:, None],
             target=target,
             error=1 - done.float() / len(corners),
+            error_name="share still missing",
             work=Work(len(inputs) + start + len(rows), 0, (start + len(rows)) / everything),
             unit=output,
             notes={"window": str(window), "stride": str(stride)},

@@ -89,6 +89,7 @@ def smoothgrad(
             scores=scores.float(),
             target=target,
             error=error.float(),
+            error_name="relative error",
             work=Work(done, done, done / (samples * len(inputs))),
             unit=slope if statistic in ("mean", "magnitude") else f"({slope}) squared",
             reduction=REDUCTIONS[statistic],

@@ -111,7 +111,12 @@ class Legend:
         return "; ".join([f"from {self.ticks[0][1]} to {self.ticks[-1][1]} {self.unit}", *self.notes])
 
 
-def legend(each: Sequence[Limits], unit: str, colours: UInt8[np.ndarray, "level 3"] | None = None) -> Legend:
+def legend(
+    each: Sequence[Limits],
+    unit: str,
+    colours: UInt8[np.ndarray, "level 3"] | None = None,
+    signs: tuple[str, str] = ("for", "against"),
+) -> Legend:
     """The legend of maps drawn within these limits; one for all of them only if their limits are all the same.
 
     Otherwise the ends of the bar are called by what they are, and `caption` says each map's numbers.
@@ -120,7 +125,11 @@ def legend(each: Sequence[Limits], unit: str, colours: UInt8[np.ndarray, "level 
     colours = palette(first.scale) if colours is None else colours
     cut = max(one.beyond for one in each)
     notes = [f"{'' if len(each) == 1 else 'up to '}{percent(cut)} lie beyond"] if cut else []
-    meaning = {"symmetric": "red for, blue against", "magnitude": "magnitude, no sign", "minmax": "smallest to largest score"}
+    meaning = {
+        "symmetric": f"red {signs[0]}, blue {signs[1]}",
+        "magnitude": "magnitude, no sign",
+        "minmax": "smallest to largest score",
+    }
     notes = [meaning[first.scale], *notes]
     if all((one.low, one.high) == (first.low, first.high) for one in each):
         return Legend(colours, _ticks(first, number(first.low), number(first.high)), unit, tuple(notes))

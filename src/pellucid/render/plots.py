@@ -63,6 +63,7 @@ def filter_sheet(
     *,
     unit: str = "objective",
     across: str = "iteration",
+    at: Curve | None = None,
     captions: Sequence[str] = (),
     title: str = "",
     columns: int = 6,
@@ -71,7 +72,7 @@ def filter_sheet(
     """Pictures in a grid, each under its title; with `objectives`, each over its own curve.
 
     Serves the pictures made for filters, and without curves the patches of photographs that excite one most. The start and
-    end of a curve are written under it in figures.
+    end of a curve are written under it in figures; `at` says where on the axis its values stand, by default 1, 2, 3, ...
     """
     pictures = np.asarray(images)
     count = len(pictures)
@@ -100,7 +101,7 @@ def filter_sheet(
             canvas.text(left, top + 29, fitted(unit, wide, 14), 14, faint=True)
             axes = canvas.axes(left, top + 56, wide, curve - 108, f"{titles[index]} {unit}")
             canvas.plain(axes, 12)
-            _curve(axes, values, None, canvas.theme.lines[0])
+            _curve(axes, values, at, canvas.theme.lines[0])
             axes.locator_params(nbins=4)
             axes.set_xlabel(across, fontsize=points(13), color=canvas.theme.faint, parse_math=False)
     return canvas.figure

@@ -85,13 +85,14 @@ def overlay_row(
     captions: Sequence[str] = (),
     note: str = "",
     strength: Real = heatmaps.STRENGTH,
+    signs: tuple[str, str] = ("for", "against"),
 ) -> Row:
-    """The maps as veils over the photographs in grey."""
+    """The maps as veils over the photographs in grey; `signs` says in the legend what above and below zero mean."""
     if len(maps) != len(pixels):
         raise ValueError(f"{len(maps)} maps for {len(pixels)} photographs; give one an image")
     each = _limits(maps, scale, quantile, shared)
     images = tuple(heatmaps.overlay(m, p, within, strength) for m, p, within in zip(maps, pixels, each, strict=True))
-    legend = colormaps.legend(each, unit, heatmaps.veil_palette(each[0], strength))
+    legend = colormaps.legend(each, unit, heatmaps.veil_palette(each[0], strength), signs)
     return Row(title, images, _captions(len(images), captions, each), legend, note)
 
 
