@@ -51,7 +51,7 @@ def sections() -> Iterator[str]:
     yield table(("model", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["models"].items()])
     yield table(("architecture", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["architectures"].items()])
     yield "## Shell\n"
-    context = click.Context(group, info_name="pellucid")
+    context = click.Context(group, info_name="pellucid", **group.context_settings)
     yield f"```text\n{group.get_help(context)}\n```\n"
     for name in COMMANDS:
         command = group.get_command(context, name)

@@ -262,5 +262,5 @@ def _card(model: ImageClassifier) -> dict[str, str]:
     if model.name in catalog()["models"]:
         entry = catalog()["models"][model.name]
         about = {"model": entry["description"], "licence": entry.get("licence", ""), **about}
-        about["card"] = card(model.name).split("\n\n")[1].replace("\n", " ")
+        about["card"] = card(model.name).split("\n\n")[1].replace("\n", " ").replace("`", "")
     return {key: value for key, value in about.items() if value}

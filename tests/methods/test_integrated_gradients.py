@@ -231,11 +231,13 @@ def test_refinement_closes_the_gap_better_than_as_many_points_of_a_rule(small_ne
 
 def test_refinement_turns_first_to_the_images_with_the_largest_gaps(relu: pl.ImageClassifier) -> None:
     answers = list(integrated_gradients.stream(relu, pictures(relu), TARGET, steps=10, rule="left", refinements=60))
+    left_for_later = False
     for before, after in itertools.pairwise(answers[:4]):
         large = before.error >= before.error.max() / 2
         assert after.work.backwards - before.work.backwards == 10 * int(large.sum())
         assert torch.equal(after.scores[~large], before.scores[~large])
-    assert answers[1].work.backwards < 60, "some image was left for later"
+        left_for_later |= not large.all()
+    assert left_for_later, "the case has no image whose gap is small beside another'"
 
 
 @pytest.mark.parametrize("baseline", ["black", "gaussian"])
