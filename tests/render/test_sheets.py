@@ -9,7 +9,7 @@ from PIL import Image
 
 from pellucid.render.colormaps import limits
 from pellucid.render.figures import png_bytes, save, svg_bytes
-from pellucid.render.heatmaps import heatmap
+from pellucid.render.heatmaps import heatmap, overlay
 from pellucid.render.rows import heatmap_row, overlay_row, photograph_row, superpixel_row
 from pellucid.render.sheets import explanation, sheet
 from tests.render.toy import COLUMNS, MAPS, PIXELS, rows
@@ -62,9 +62,11 @@ def test_a_sheet_says_what_is_explained_with_which_limits_and_units():
 
 
 def test_each_map_has_its_own_limits_unless_they_are_shared():
+    over = overlay_row("x", MAPS, PIXELS, "logit", quantile=1)
     one, two = (heatmap_row("x", MAPS, "logit", quantile=1, shared=shared) for shared in (False, True))
     for n, values in enumerate(MAPS):
         assert (one.images[n] == heatmap(values, limits(values, "symmetric"))).all()
+        assert (over.images[n] == overlay(values, PIXELS[n], limits(values, "symmetric"))).all()
         assert (two.images[n] == heatmap(values, limits(list(MAPS), "symmetric"))).all()
     assert "own scale" in one.legend.text  # pyright: ignore[reportOptionalMemberAccess]
     assert "own scale" not in two.legend.text  # pyright: ignore[reportOptionalMemberAccess]
