@@ -318,3 +318,27 @@ def test_same_bits_in_another_process() -> None:
     command = [sys.executable, "-c", "import tests.conftest\n" + IN_ANOTHER_PROCESS, *NAMES]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert dict(zip(NAMES, out, strict=True)) == {name: digest(name) for name in NAMES}
+
+
+def test_completeness_where_it_is_claimed(name: str, small_network: pl.ImageClassifier) -> None:
+    """A method that tells the change of the output accounts for it by the sum of its scores, up to the gap that it reports."""
+    a = run(name, small_network, pictures(small_network))
+    if "change" not in a.extras:
+        pytest.skip("claims no completeness")
+    gap = (a.scores.flatten(1).sum(1) - a.extras["change"]).abs()
+    torch.testing.assert_close(gap, a.error * a.extras["change"].abs(), rtol=1e-2, atol=1e-5)
+
+
+def test_the_error_estimate_is_honest(name: str, small_network: pl.ImageClassifier) -> None:
+    """An estimate from samples is that of the distance to many more; what needs none is finished, and says 0 or its gap."""
+    images = pictures(small_network)
+    if "samples" not in pl.methods[name].options.model_fields:
+        a = run(name, small_network, images)
+        assert (a.error == 0).all() or "change" in a.extras
+        return
+    many = run(name, small_network, images, samples=4000, seed=1).scores.flatten(1)
+    few = [run(name, small_network, images, samples=100, seed=seed) for seed in (2, 3, 4)]
+    apart = torch.stack([(a.scores.flatten(1) - many).norm(dim=1) / many.norm(dim=1) for a in few])
+    said = torch.stack([a.error for a in few])
+    ratio = said.pow(2).mean().sqrt() / apart.pow(2).mean().sqrt()
+    assert 0.5 < ratio < 2
