@@ -152,12 +152,17 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "webp": webp_uri, "uri": picture_uri, "bar": bar_uri}
+    environment.filters |= {"percent": percent, "webp": webp_uri, "uri": picture_uri, "bar": bar_uri, "unbroken": unbroken}
     environment.tests |= {name: lambda block, kind=kind: isinstance(block, kind) for name, kind in _KINDS.items()}
     return environment.get_template("page.html.jinja")
 
 
 _KINDS: dict[str, type] = {"picture": Picture, "grid": Grid, "table": Table}
+
+
+def unbroken(text: str) -> str:
+    """The text with its percent signs on the same line as their numbers."""
+    return text.replace(" %", "\u00a0%")
 
 
 def webp_uri(picture: UInt8[np.ndarray, "height width 3"], exact: bool = False, thumbnail: int | None = None) -> str:
