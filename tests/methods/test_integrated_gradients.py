@@ -282,6 +282,18 @@ def test_an_image_like_its_baseline_has_no_scores_and_no_error(relu: pl.ImageCla
     assert a.worst_error == 0
 
 
+def test_a_change_lost_in_rounding_is_measured_against_a_ten_thousandth_of_the_output(relu: pl.ImageClassifier) -> None:
+    own = pictures(relu).pixels[0].numpy().copy()
+    other = own.copy()
+    other[8, 8, 1] += 1
+    a = pl.explain(
+        relu, other, method="integrated_gradients", target=2, baseline="image", baseline_image=own, steps=3, rule="left"
+    )
+    logit = relu.logits(relu.read(other).features)[0, 2]
+    assert a.extras["change"].abs() < 1e-4 * logit.abs()
+    torch.testing.assert_close(a.error, a.extras["completeness_gap"].abs() / (1e-4 * logit.abs()), rtol=1e-3, atol=0)
+
+
 def test_draws_of_a_fixed_baseline_are_all_the_same_and_not_repeated(relu: pl.ImageClassifier) -> None:
     images = pictures(relu)
     a = integrated_gradients(relu, images, TARGET, steps=10, draws=7)
