@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pellucid as pl
-from tests import networks
+from tests import encoders, networks
 
 torch.set_num_threads(1)  # the suite runs one process a core
 
@@ -57,3 +57,26 @@ def pictures(model: pl.ImageClassifier, count: int = 3, seed: int = 0) -> pl.Ima
 @pytest.fixture(scope="session")
 def imagenet() -> pl.ImageClassifier:
     return pl.load("imagenet")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> pl.TextEncoder:
+    return pl.load("minilm")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> pl.TextEncoder:
+    """A BERT of three layers of four heads with random weights, without a head."""
+    return encoders.tiny("bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_reader() -> pl.TextEncoder:
+    """The same with a question-answering head."""
+    return encoders.tiny("bert", "ForQuestionAnswering")
+
+
+@pytest.fixture(scope="session")
+def tiny_guesser() -> pl.TextEncoder:
+    """The same with a masked-word head."""
+    return encoders.tiny("bert", "ForMaskedLM")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pellucid.inputs.image import Images as Images
     from pellucid.inputs.photograph import ImageWarning as ImageWarning
     from pellucid.inputs.photograph import observation_paths as observation_paths
+    from pellucid.inputs.text import Tokens as Tokens
     from pellucid.methods import methods as methods
     from pellucid.methods.filter_image import FilterImage as FilterImage
     from pellucid.methods.filter_maps import FilterMaps as FilterMaps
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from pellucid.methods.filter_maps import filter_maps as filter_maps
     from pellucid.methods.filter_maps import strongest_patches as strongest_patches
     from pellucid.methods.filters import filters as filters
+    from pellucid.models.activations import Activations as Activations
     from pellucid.models.cards import card as card
     from pellucid.models.image import ImageClassifier as ImageClassifier
     from pellucid.models.load import load as load
+    from pellucid.models.text import TextEncoder as TextEncoder
+    from pellucid.models.text import TextWarning as TextWarning
     from pellucid.pictures import draw as draw
     from pellucid.replay import Replay as Replay
     from pellucid.replay import replay as replay
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from pellucid.stream import Preset as Preset
 
 _WHERE = {
+    "Activations": "models.activations",
     "Attribution": "attribution",
     "FilterImage": "methods.filter_image",
     "FilterMaps": "methods.filter_maps",
@@ -52,6 +57,9 @@ _WHERE = {
     "Replay": "replay",
     "Request": "request",
     "Store": "store",
+    "TextEncoder": "models.text",
+    "TextWarning": "models.text",
+    "Tokens": "inputs.text",
     "beats_images": "methods.filter_maps",
     "card": "models.cards",
     "draw": "pictures",

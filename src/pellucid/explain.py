@@ -12,7 +12,7 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier, Target
-from pellucid.models.load import load
+from pellucid.models.load import load_classifier
 from pellucid.registry import OptionValue
 from pellucid.request import Request
 from pellucid.store import Record
@@ -62,7 +62,7 @@ def explain_stream(
 ) -> Generator[Attribution, None, None]:
     """Every answer of `explain`, each better than the last; closing the generator stops the work."""
     chosen = methods[method]
-    model = model if isinstance(model, ImageClassifier) else load(model)
+    model = model if isinstance(model, ImageClassifier) else load_classifier(model)
     model.check_mode()
     images = model.read(source)
     model = model.rather_than(against)

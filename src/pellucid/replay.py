@@ -9,7 +9,7 @@ import torch
 from pellucid.attribution import Attribution
 from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier
-from pellucid.models.load import load
+from pellucid.models.load import load_classifier
 from pellucid.store import Record, environment
 from pellucid.stream import bounded, drain
 
@@ -48,7 +48,7 @@ def replay(record: Record | bytes | str | Path, model: ImageClassifier | None = 
     if model is None:
         if request.model.startswith("sha256:"):
             raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
-        model = load(request.model)
+        model = load_classifier(request.model)
     notes = [] if model.fingerprint == record.fingerprint else ["the network has other weights or reads pictures differently"]
     now = environment()
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]

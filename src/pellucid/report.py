@@ -17,7 +17,7 @@ from pellucid.methods.filter_maps import filter_maps
 from pellucid.methods.filters import filters
 from pellucid.models.cards import card
 from pellucid.models.image import ImageClassifier
-from pellucid.models.load import catalog, load
+from pellucid.models.load import catalog, load_classifier
 from pellucid.pictures import columns, map_rows
 from pellucid.render.numbers import number
 from pellucid.render.page import Cite, Grid, Observation, Report, Section, Table, page
@@ -66,7 +66,7 @@ def write_report(
     the last third of the network. A picture that cannot be read is named in the report and left out. `progress` is told the
     share of the work that is done, and what is being done.
     """
-    model = model if isinstance(model, ImageClassifier) else load(model)
+    model = model if isinstance(model, ImageClassifier) else load_classifier(model)
     names = list(expand(sources))
     if len(names) > MOST:
         raise ValueError(f"{len(names)} pictures; a report shows at most {MOST}. `pellucid explain` has no such limit")

@@ -12,6 +12,12 @@ COMMANDS = {
     "explain": ("pellucid.cli.explain:explain", "Explain pictures by a method: a picture and a record of each."),
     "filters": ("pellucid.cli.filters:filters", "Show what a layer's filters respond to most."),
     "report": ("pellucid.cli.report:report", "Explain pictures by all five approaches, as one HTML file."),
+    "attention": ("pellucid.cli.attention:attention", "Show what each token of a text attends to, head by head."),
+    "layers": ("pellucid.cli.layers:layers", "Show a question and its context moving through the layers."),
+    "compare": ("pellucid.cli.compare:compare", "Compare one word's vectors across sentences and layers."),
+    "corpus": ("pellucid.cli.corpus:corpus", "Build an index of a text, and search it by what a token means."),
+    "answer": ("pellucid.cli.answer:answer", "Answer a question from a passage, or say that it does not."),
+    "fill-mask": ("pellucid.cli.answer:fill_mask", "Predict the words that [MASK] hides."),
     "replay": ("pellucid.cli.replay:replay", "Run a record again and say whether it comes out the same."),
     "models": ("pellucid.cli.listing:models", "List the models, or show one's card and layers."),
     "methods": ("pellucid.cli.listing:methods", "List the methods, or show one's options and presets."),
@@ -50,7 +56,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="pellucid", prog_name="pellucid")
 def group() -> None:
-    """Why an image classifier answered as it did, and how far that explanation can be trusted."""
+    """Why an image classifier or a text encoder answered as it did, and how far that explanation can be trusted."""
 
 
 def main() -> None:

@@ -86,9 +86,9 @@ def run(
 ) -> int:
     """Explain every picture; one that fails is reported and the rest go on. Exit code 1 when some failed."""
     from pellucid.inputs.photograph import expand
-    from pellucid.models.load import load
+    from pellucid.models.load import load_classifier
 
-    classifier = load(model)
+    classifier = load_classifier(model)
     asked = {"target": target, "against": against, "preset": preset, "tolerance": tolerance, "deadline": deadline}
     for label in (target, against):  # a wrong label is wrong for every picture
         if label is not None:

@@ -55,13 +55,13 @@ def run(
     from pellucid.methods.filter_maps import strongest_patches
     from pellucid.methods.filters import filters as ascent
     from pellucid.models.layer_maps import filter_layer
-    from pellucid.models.load import load
+    from pellucid.models.load import load_classifier
     from pellucid.pictures import draw_filters, draw_patches, draw_where
     from pellucid.render.figures import save
     from pellucid.store import write_whole
     from pellucid.stream import drain
 
-    classifier = load(model)
+    classifier = load_classifier(model)
     chosen = numbers(wanted) or list(range(min(8, filter_layer(classifier, layer).shape[0])))
     options: dict[str, Any] = {**(ascent.preset(preset).options if preset else {}), **given(values, ascent.options)}
     pictures = list(expand(sources))

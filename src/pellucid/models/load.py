@@ -1,4 +1,4 @@
-"""`load`: a ready model from a name of the catalog, or from the user's own file."""
+"""`load`: a ready model from a name of the catalog, from the user's own file or folder, or from the Hub."""
 
 import importlib
 import json
@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from safetensors.torch import load_file
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import UnknownName, unknown
 
+if TYPE_CHECKING:  # transformers is imported when an encoder is loaded, not before
+    from pellucid.models.text import TextEncoder
+
+HUB = "hf:"
 WRAPPERS = ("model_state_dict", "state_dict", "model")
 """Keys under which checkpoints are known to keep their weights."""
 
@@ -28,11 +32,21 @@ def catalog() -> dict[str, Any]:
     return tomllib.loads((files("pellucid.models") / "catalog.toml").read_text(encoding="utf-8"))
 
 
-def load(name: str | Path, *, architecture: str | None = None) -> ImageClassifier:
-    """A ready model: a name of the catalog, or the path of a checkpoint together with its architecture.
+@overload
+def load(name: Literal["imagenet", "food11"], *, architecture: None = None) -> ImageClassifier: ...
+@overload
+def load(name: Literal["minilm", "minilm-mlm", "minilm-qa"], *, architecture: None = None) -> "TextEncoder": ...
+@overload
+def load(name: str | Path, *, architecture: str) -> ImageClassifier: ...
+@overload
+def load(name: str | Path, *, architecture: None = None) -> "ImageClassifier | TextEncoder": ...
+def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifier | TextEncoder":
+    """A ready model: a name of the catalog; a folder as `transformers` saves it, or `hf:ORG/NAME`, of a BERT-family encoder;
+    or the path of a checkpoint of an image classifier together with its architecture.
 
-    `ARCHITECTURE:PATH` says both in one. A checkpoint is safetensors, or a `.pth` that holds nothing but tensors; other pickles
-    are refused unread. Raises KeyError for an unknown name or architecture, ValueError for a file that does not fit.
+    `ARCHITECTURE:PATH` says the last two in one. A checkpoint is safetensors, or a `.pth` that holds nothing but tensors; other
+    pickles are refused unread. An encoder has the head that its checkpoint has. Raises KeyError for an unknown name or
+    architecture, ValueError for a file or folder that does not fit.
     """
     text = str(name)
     prefix, _, rest = text.partition(":")
@@ -40,16 +54,43 @@ def load(name: str | Path, *, architecture: str | None = None) -> ImageClassifie
         architecture, text = prefix, rest
     if architecture is None and text in catalog()["models"]:
         return _shipped(text)
+    if architecture is None and text in catalog()["encoders"]:
+        return _shipped_encoder(text)
+    if architecture is None and (text.startswith(HUB) or Path(text).is_dir()):
+        from pellucid.models.load_text import load_folder
+
+        return load_folder(text.removeprefix(HUB), text, local=not text.startswith(HUB))
     if architecture is None:
         if Path(text).exists():
             known = ", ".join(catalog()["architectures"])
             raise ValueError(
                 f"{text!r} is a file of weights; say which architecture they are for, architecture=one of: {known}"
             )
-        raise UnknownName(f"{unknown('model', text, catalog()['models'])}; or the path of a checkpoint with its architecture")
+        names = [*catalog()["models"], *catalog()["encoders"]]
+        raise UnknownName(
+            f"{unknown('model', text, names)}; or the folder of an encoder, or the path of a checkpoint with its architecture"
+        )
     if architecture not in catalog()["architectures"]:
         raise UnknownName(unknown("architecture", architecture, catalog()["architectures"]))
     return _build(architecture, state_dict(Path(text)), name=f"{architecture}:{text}", origin=text)
+
+
+def load_classifier(name: str | Path) -> ImageClassifier:
+    """`load` for what explains pictures. ValueError for an encoder."""
+    model = load(name)
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(
+            f"{str(name)!r} is an encoder and reads text; here a classifier of pictures is wanted, such as 'imagenet'"
+        )
+    return model
+
+
+def load_encoder(name: str | Path) -> "TextEncoder":
+    """`load` for what reads text. ValueError for a classifier of pictures."""
+    model = load(name)
+    if isinstance(model, ImageClassifier):
+        raise ValueError(f"{str(name)!r} classifies pictures; here an encoder of text is wanted, such as 'minilm'")
+    return model
 
 
 def untrained(architecture: str) -> ImageClassifier:
@@ -64,6 +105,13 @@ def _shipped(name: str) -> ImageClassifier:
     entry = catalog()["models"][name]
     weights = state_dict(_packaged(entry["weights"])) if "weights" in entry else None
     return _build(entry["architecture"], weights, name=name, origin=f"the weights of {name!r}")
+
+
+@cache
+def _shipped_encoder(name: str) -> "TextEncoder":
+    from pellucid.models.load_text import load_shipped
+
+    return load_shipped(name, catalog()["encoders"][name])
 
 
 def _build(architecture: str, weights: dict[str, Tensor] | None, *, name: str, origin: str) -> ImageClassifier:

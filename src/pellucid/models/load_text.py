@@ -1,0 +1,145 @@
+"""Loading a text encoder: one that ships, a folder, or a name of the Hub that the user gives."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from pellucid.models.text import PROJECTIONS, TextEncoder
+
+FILES = ("config.json", "tokenizer.json or vocab.txt", "model.safetensors")
+
+
+def load_folder(place: str, name: str, *, local: bool) -> TextEncoder:
+    """An encoder with the head that its weights have. ValueError when the place holds no BERT-family checkpoint.
+
+    `place` is a folder or, unless `local`, a name of the Hub.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    with _quiet():
+        try:
+            config = AutoConfig.from_pretrained(place, local_files_only=local)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"cannot load {place!r}: {_reason(error)}. {_wanted(local)}") from None
+        if config.model_type not in PROJECTIONS:
+            raise ValueError(
+                f"{place!r} is a {config.model_type}; the encoders that can be opened up are: {', '.join(PROJECTIONS)}"
+            )
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local, use_fast=True)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ValueError(f"cannot load the tokenizer of {place!r}: {_reason(error)}. {_wanted(local)}") from None
+        module = _module(place, config, local)
+    return TextEncoder(module.eval(), tokenizer, name=name)
+
+
+def _module(place: str, config: Any, local: bool) -> nn.Module:
+    from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForQuestionAnswering
+
+    said = (config.architectures or ["Model"])[0]
+    kinds = {"ForQuestionAnswering": AutoModelForQuestionAnswering, "ForMaskedLM": AutoModelForMaskedLM}
+    if config.model_type != "electra":  # whose pretraining head tells real words from replaced ones, and names none
+        kinds["ForPreTraining"] = AutoModelForMaskedLM
+    auto = next((kind for ending, kind in kinds.items() if said.endswith(ending)), AutoModel)
+    try:
+        module, report = auto.from_pretrained(
+            place, config=config, local_files_only=local, attn_implementation="eager", dtype=torch.float32,
+            output_loading_info=True,
+        )  # fmt: skip
+    except Exception as error:  # whatever a damaged file makes of the reader; never a silent other model
+        raise ValueError(f"cannot load the weights of {place!r}: {_reason(error)}. {_wanted(local)}") from None
+    missing = sorted(k for k in report["missing_keys"] if "pooler" not in k and "position_ids" not in k)
+    if missing:
+        raise ValueError(
+            f"{place!r} says it is a {said}, but {len(missing)} of its weights are missing (such as {missing[0]}); "
+            "they would be random numbers"
+        )
+    return module
+
+
+def load_shipped(name: str, entry: dict[str, Any]) -> TextEncoder:
+    """An encoder of the catalog: a packaged folder, or its base with a head and the changes to its weights merged in."""
+    package, path = entry["folder"].split(":")
+    base = load_folder(str(files(package) / path), name, local=True)
+    if "head" not in entry:
+        return base
+    from transformers import BertForMaskedLM, BertForQuestionAnswering
+
+    package, path = entry["weights"].split(":")
+    changes, about = read_changes(Path(str(files(package) / path)))
+    kind = {"question_answering": BertForQuestionAnswering, "masked_words": BertForMaskedLM}[entry["head"]]
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        module: Any = kind._from_config(base.config, attn_implementation="eager")
+    weights = {f"bert.{k}": v for k, v in base.module.state_dict().items() if "pooler" not in k}
+    weights |= merged(weights, changes)
+    wanted = {k for k in module.state_dict() if "decoder." not in k and "position_ids" not in k}
+    absent, extra = sorted(wanted - set(weights)), sorted(set(weights) - set(module.state_dict()))
+    if absent or extra:
+        raise ValueError(f"the weights of {name!r} do not fit: missing {absent[:1]}, unknown {extra[:1]}")
+    module.load_state_dict(weights, strict=False)
+    module.tie_weights()
+    return TextEncoder(module.eval(), base.tokenizer, name=name, threshold=float(about.get("threshold", 0.0)))
+
+
+def read_changes(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file of changes in float32, and what it says of itself."""
+    with safe_open(path, "pt") as file:
+        about = dict(file.metadata() or {})
+        return {key: file.get_tensor(key).float() for key in file.keys()}, about  # noqa: SIM118
+
+
+def merged(weights: dict[str, Tensor], changes: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that change: replaced as a whole, or by the product of two thin matrices added to what was there.
+
+    `X.lora_B` (out rank) times `X.lora_A` (rank in) is added to `X` (Hu et al. 2021, https://arxiv.org/abs/2106.09685); their
+    scale is in `lora_B` already.
+    """
+    result: dict[str, Tensor] = {}
+    for key, value in changes.items():
+        if key.endswith(".lora_A"):
+            name = key.removesuffix(".lora_A")
+            result[name] = weights[name] + changes[f"{name}.lora_B"] @ value
+        elif not key.endswith(".lora_B"):
+            result[key] = value
+    return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers reports what it loads in tables and bars; what matters of it is an error here."""
+    from transformers.utils import logging as reports
+
+    before, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
+    reports.set_verbosity(logging.CRITICAL)
+    reports.disable_progress_bar()
+    try:
+        yield
+    finally:
+        reports.set_verbosity(before)
+        if bars:
+            reports.enable_progress_bar()
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+
+
+def _wanted(local: bool) -> str:
+    folder = f"A folder needs {', '.join(FILES)}"
+    return folder if local else f"{folder}; a name of the Hub needs a connection to it, or an earlier download"
+
+
+def model_type(folder: Path) -> str:
+    """What kind of checkpoint a folder holds, as its config.json says; "" when it does not."""
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+    except (OSError, ValueError):
+        return ""
