@@ -68,11 +68,16 @@ def models(name: str | None, as_json: bool) -> None:
         if as_json:
             return print_json(entries)
         print_table(("MODEL", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["models"].items()])
+        click.echo()
+        print_table(("ENCODER", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["encoders"].items()])
         click.echo("\nArchitectures for a checkpoint of your own (--model ARCHITECTURE:PATH):\n")
         return print_table(("ARCHITECTURE", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["architectures"].items()])
+    from pellucid.models.image import ImageClassifier
     from pellucid.models.load import load
 
     model = load(name)
+    if not isinstance(model, ImageClassifier):
+        return _show_encoder(model, as_json)
     if as_json:
         layers = [vars(layer) for layer in model.layers]
         return print_json({"name": model.name, "fingerprint": model.fingerprint, "labels": model.labels, "layers": layers})
@@ -84,3 +89,26 @@ def models(name: str | None, as_json: bool) -> None:
     click.echo(f"{model.name}: {len(model.labels)} classes, reads {height} x {width} px, weights {model.fingerprint[:12]}\n")
     rows = [(x.name, x.kind, " x ".join(map(str, x.shape)), f"{x.calls} times" if x.calls > 1 else "") for x in model.layers]
     return print_table(("LAYER", "KIND", "OUTPUT OF ONE IMAGE", ""), rows)
+
+
+def _show_encoder(enc: Any, as_json: bool) -> None:
+    from pellucid.models.cards import card
+    from pellucid.models.load import catalog
+
+    about = {
+        "name": enc.name,
+        "kind": enc.config.model_type,
+        "layers": enc.layers,
+        "heads": enc.heads,
+        "hidden_size": enc.hidden_size,
+        "limit": enc.limit,
+        "vocabulary": int(enc.config.vocab_size),
+        "answers_questions": enc.answers_questions,
+        "fills_masks": enc.fills_masks,
+        "fingerprint": enc.fingerprint,
+    }
+    if as_json:
+        return print_json(about)
+    if enc.name in catalog()["encoders"]:
+        click.echo(card(enc.name))
+    return print_table(("WHAT", "VALUE"), [(key.replace("_", " "), str(value)) for key, value in about.items()])

@@ -7,8 +7,8 @@ from pellucid.registry import UnknownName, unknown
 
 
 def card(name: str) -> str:
-    """The card of a model or an architecture of the catalog, as Markdown. KeyError for a name that is neither."""
-    entries = {**catalog()["architectures"], **catalog()["models"]}
+    """The card of a model, an encoder or an architecture of the catalog, as Markdown. KeyError for any other name."""
+    entries = {**catalog()["architectures"], **catalog()["models"], **catalog()["encoders"]}
     if name not in entries:
         raise UnknownName(unknown("model or architecture", name, entries))
     return (files("pellucid.models") / "cards" / f"{entries[name]['card']}.md").read_text(encoding="utf-8")

@@ -158,14 +158,29 @@ class TextEncoder:
         self._warn_of_unknown(tokens)
         return tokens
 
-    def _check(self, pair: tuple[str, ...], number: int | None) -> None:
+    def hide(self, tokens: Tokens, positions: Sequence[int], row: int = 0) -> Tokens:
+        """The same texts with these tokens of a row hidden behind the mask token. ValueError where the encoder has none."""
+        if self.tokenizer.mask_token_id is None:
+            raise ValueError(f"{self.name} has no mask token, so nothing can be hidden from it")
+        return tokens.hidden(row, positions, int(self.tokenizer.mask_token_id))
+
+    def spelled(self, token_id: int) -> str:
+        """A wordpiece as a person reads it: ``the` and not `Ġthe`; `##ing` keeps the sign that it continues a word."""
+        piece = str(self.tokenizer.convert_ids_to_tokens(token_id))
+        if token_id in self.tokenizer.all_special_ids:
+            return piece
+        return piece if piece.startswith("##") else self.tokenizer.decode([token_id]).strip() or piece
+
+    def _check(self, pair: tuple[Any, ...], number: int | None) -> None:
         which = "" if number is None else f" number {number}"
+        if len(pair) not in (1, 2):
+            raise ValueError(f"text{which} has {len(pair)} parts; expected a text, or a question with its context")
         for part, name in zip(pair, ("question", "context") if len(pair) > 1 else ("text",), strict=True):
             if not isinstance(part, str):
                 raise TypeError(f"{name}{which} is a {type(part).__name__}; expected a text")
             if not part.strip():
                 raise ValueError(f"the {name}{which} is empty; there is nothing to read")
-            kept = self.tokenizer(part, add_special_tokens=False)["input_ids"]
+            kept = self._call((part,), add_special_tokens=False)["input_ids"]
             special = set(self.tokenizer.all_special_ids) - {self.tokenizer.mask_token_id, self.tokenizer.unk_token_id}
             if all(i in special for i in kept):
                 what = "only special tokens" if kept else "only characters that the tokenizer drops"
@@ -309,7 +324,7 @@ class TextEncoder:
     def _run(self, tokens: Tokens, **how: bool) -> Any:
         self.check_mode()
         given = {"input_ids": tokens.ids, "attention_mask": tokens.mask.long(), "token_type_ids": tokens.segments}
-        if "token_type_ids" not in self.tokenizer.model_input_names or self.config.model_type == "distilbert":
+        if getattr(self.config, "type_vocab_size", 0) < 2:  # this model does not tell the two texts of a pair apart
             del given["token_type_ids"]
         device = next(self.module.parameters()).device
         with torch.no_grad():
@@ -327,22 +342,19 @@ class TextEncoder:
         return [find_module(base, name) for name in names]
 
 
-def _pairs(text: str | Sequence[str] | Sequence[tuple[str, str]], context: str | Sequence[str] | None) -> list[tuple[str, ...]]:
+def _pairs(text: Any, context: str | Sequence[str] | None) -> list[tuple[str, ...]]:
+    """Each text by itself or with its context."""
     first = [text] if isinstance(text, str) else list(text)
     if not first:
         raise ValueError("no text to read: the list is empty")
     if context is None:
-        return [(one,) if isinstance(one, str) else tuple(one) if isinstance(one, tuple | list) else (one,) for one in first]
+        return [tuple(one) if isinstance(one, tuple | list) else (one,) for one in first]
     second = [context] if isinstance(context, str) else list(context)
-    if len(first) == 1 < len(second):
-        first = first * len(second)
-    if len(second) == 1 < len(first):
-        second = second * len(first)
+    first = first * len(second) if len(first) == 1 else first
+    second = second * len(first) if len(second) == 1 else second
     if len(first) != len(second):
         raise ValueError(f"{len(first)} questions for {len(second)} contexts; give one, or as many")
-    return [
-        (str(a), str(b)) if isinstance(a, str) and isinstance(b, str) else (a, b) for a, b in zip(first, second, strict=True)
-    ]
+    return list(zip(first, second, strict=True))
 
 
 def _outputs(out: Any) -> dict[str, Tensor]:
