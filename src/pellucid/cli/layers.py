@@ -1,0 +1,206 @@
+"""`pellucid layers [QUESTION CONTEXT]`"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pellucid.cli.console import json_flag, out_flag, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from pellucid.analysis.passages import Passage, Span
+    from pellucid.analysis.phases import Phases
+    from pellucid.models.activations import Activations
+    from pellucid.models.text import TextEncoder
+
+POOLINGS = ("mean", "sum", "max", "first")
+
+
+@click.command(
+    epilog='Example: pellucid layers --example errand; or: pellucid layers "Who has the key?" "Ann gave Tom the key."'
+)
+@click.argument("question", required=False)
+@click.argument("context", required=False)
+@click.option(
+    "--example", "-e", "example_id", metavar="ID", help="A worked example that ships: lighthouse, errand or observatory."
+)
+@click.option(
+    "--model", "-m", default="minilm-qa", show_default=True, help="An encoder: a name from `pellucid models`, or a folder."
+)
+@click.option(
+    "--against",
+    default="minilm",
+    show_default=True,
+    metavar="MODEL",
+    help="An encoder whose phases are drawn beside the model's; none for no other.",
+)
+@click.option(
+    "--basis",
+    type=click.Choice(["layer", "shared"]),
+    default="layer",
+    show_default=True,
+    help="One PCA a layer, each picture turned onto the one before, or one PCA of all layers together.",
+)
+@click.option(
+    "--align/--no-align", default=True, show_default=True, help="With one PCA a layer: turn each onto the one before."
+)
+@click.option("--trails", is_flag=True, help="With the shared basis: draw where each token lay a layer before.")
+@click.option(
+    "--answer", "answer_text", metavar="TEXT", help="The answer, letter for letter.  [default: what the model answers]"
+)
+@click.option("--components", type=click.IntRange(min=2), default=2, show_default=True, help="Dimensions; two are drawn.")
+@click.option("--specials/--no-specials", default=True, show_default=True, help="Keep [CLS] and [SEP].")
+@click.option("--by-word", type=click.Choice(POOLINGS), help="Whole words, their pieces pooled so.  [default: wordpieces]")
+@click.option("--samples", type=click.IntRange(min=1), default=1000, show_default=True, help="Bootstrap samples of the bands.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Makes the bands repeatable.")
+@click.option("--format", "suffix", type=click.Choice(["png", "svg"]), default="png", show_default=True)
+def layers(
+    question: str | None, context: str | None, example_id: str | None, model: str, against: str, basis: Any, align: bool,
+    trails: bool, answer_text: str | None, components: int, specials: bool, by_word: Any, samples: int, seed: int, suffix: str,
+    out: Path, as_json: bool,
+) -> int:  # fmt: skip
+    """Show a question and its context moving through the layers of an encoder.
+
+    One scatter plot a layer (PCA of the hidden states), and four measured phases of question answering over the layers, beside
+    those of another encoder: words of one topic gather, entities meet their attributes, the question meets its supporting
+    facts, the answer stands apart.
+    """
+    from pellucid.analysis.passages import example, examples, find_answer, passage
+    from pellucid.analysis.projection import project
+    from pellucid.layer_pictures import draw_layers, draw_phases
+    from pellucid.models.load import load_encoder
+    from pellucid.render.figures import save
+
+    if example_id is None and (question is None or context is None):
+        raise click.UsageError(f"give a QUESTION and a CONTEXT, or --example with one of: {', '.join(examples())}")
+    if example_id is not None and question is not None:
+        raise click.UsageError("give a QUESTION and a CONTEXT or --example, not both")
+    if trails and basis != "shared":
+        raise click.UsageError("--trails needs --basis shared: other pictures have each their own axes")
+    shown = example(example_id) if example_id else None
+    question, context = (shown.question, shown.context) if shown else (question or "", context or "")
+    with progress(4.0, f"load {model}") as advance:
+        encoder = load_encoder(model)
+        other = None if against in ("", "none", model) else load_encoder(against)
+        tokens = encoder.read(question, context)
+        advance(1.0, "find the answer")
+        if answer_text:
+            facts = shown.passage().support if shown else ()
+            span, origin = find_answer(context, answer_text, facts), "given"
+        else:
+            span, origin = _predicted(encoder, question, context)
+        marks = shown.passage(span) if shown else passage(question, context, answer=span)
+        if shown and span is None:
+            origin = f"example ({origin})"
+        advance(2.0, f"layers of {encoder.name}")
+        act = _read(encoder, tokens, marks, by_word)
+        marks, topics = _topics(marks, act)
+        phases = {encoder.name: _phases(act, marks, samples, seed)}
+        if other is not None:
+            beside = _read(other, other.read(question, context), marks, by_word)
+            phases[other.name] = _phases(beside, marks, samples, seed)
+        advance(3.0, "draw")
+        made = project(act, basis=basis, components=components, specials=specials, align=align)
+        groups = _groups(act, marks)
+        stem = example_id or re.sub(r"\W+", "-", question.casefold()).strip("-")[:40] or "question"
+        out.mkdir(parents=True, exist_ok=True)
+        title = f"{encoder.name}: {question}"
+        pictures = {"layers": out / f"{stem}.layers.{suffix}", "phases": out / f"{stem}.phases.{suffix}"}
+        save(draw_layers(made, groups.facts, title=title, trails=trails), pictures["layers"])
+        save(draw_phases(phases, title=question), pictures["phases"])
+    said = context[slice(*marks.answer)] if marks.answer else None
+    if marks.answer is None:
+        click.echo(f"note: no answer is marked ({origin}); give one with --answer", err=True)
+    document = {
+        "question": question, "context": context, "example": example_id, "model": encoder.name,
+        "answer": said, "answer_span": marks.answer, "answer_from": origin, "topics_from": topics,
+        "marks": {
+            "support": [context[slice(*s)] for s in marks.support],
+            "topics": [[context[slice(*w)] for w in topic] for topic in marks.topics],
+            "pairs": [[context[slice(*a)], context[slice(*b)]] for a, b in marks.pairs],
+        },
+        "projection": {
+            "method": made.method, "basis": made.basis, "aligned": made.aligned, "pooled": made.pooled,
+            "places": made.places, "tokens": made.labels, "roles": made.roles,
+            "supporting": [at in set(groups.facts) for at in made.places],
+            "coordinates": made.coordinates.tolist(), "explained_variance_ratio": made.explained_variance_ratio.tolist(),
+            "trustworthiness": made.trustworthiness.tolist(), "neighbours": made.neighbours,
+        },
+        "phases": {name: _as_json(p) for name, p in phases.items()},
+        "pictures": {key: str(path) for key, path in pictures.items()},
+    }  # fmt: skip
+    print_json(document) if as_json else _print(document, phases)
+    return 0
+
+
+layers.params[-1:-1] = [out_flag, json_flag]
+
+
+def _predicted(encoder: "TextEncoder", question: str, context: str) -> "tuple[Span | None, str]":
+    """The characters of the model's answer, and where they are from; None with the reason where it gives none."""
+    if not encoder.answers_questions:
+        return None, f"{encoder.name} has no question-answering head"
+    from pellucid.analysis.answers import answer
+
+    found = answer(encoder, question, context)[0]
+    if found.start is None or found.end is None:
+        return None, f"{encoder.name} finds no answer"
+    return (found.start, found.end), "model"
+
+
+def _read(encoder: "TextEncoder", tokens: Any, marks: "Passage", by_word: Any) -> "Activations":
+    """The forward pass, the answer marked, by word if so wanted."""
+    if marks.answer:
+        places = tokens.span(0, *marks.answer, part=1)
+        tokens = tokens.answered([(places[0], places[-1])])
+    act = encoder.activations(tokens)
+    return act.by_word(by_word) if by_word else act
+
+
+def _topics(marks: "Passage", act: "Activations") -> "tuple[Passage, str]":
+    from pellucid.analysis.groups import with_static_topics
+
+    if marks.topics:
+        return marks, "example"
+    return with_static_topics(marks, act), "clusters of the embedding layer"
+
+
+def _groups(act: "Activations", marks: "Passage") -> Any:
+    from pellucid.analysis.groups import token_groups
+
+    return token_groups(act.tokens, marks)
+
+
+def _phases(act: "Activations", marks: "Passage", samples: int, seed: int) -> "Phases":
+    from pellucid.analysis.phases import phases
+
+    return phases(act, _groups(act, marks), samples=samples, seed=seed)
+
+
+def _as_json(phases: "Phases") -> dict[str, Any]:
+    curves = {
+        p.name: {
+            "value": p.value.tolist(), "low": p.low.tolist(), "high": p.high.tolist(), "meaning": p.meaning,
+            "resampled": p.resampled, "size": p.size, "not_measured": p.why_not or None,
+        }
+        for p in phases.all
+    }  # fmt: skip
+    return {**curves, "samples": phases.samples, "seed": phases.seed, "pooled": phases.pooled}
+
+
+def _print(document: dict[str, Any], phases: "dict[str, Phases]") -> None:
+    from pellucid.render.numbers import number
+
+    if document["answer"] is not None:
+        click.echo(f"answer: {document['answer']} (from: {document['answer_from']})")
+    made = document["projection"]
+    names = [p.name for p in next(iter(phases.values())).all]
+    rows = []
+    for n, (shares, trust) in enumerate(zip(made["explained_variance_ratio"], made["trustworthiness"], strict=True)):
+        cells = [f"{number(float(p.value[n]), 2)} [{number(float(p.low[n]), 2)}, {number(float(p.high[n]), 2)}]"
+                 if p.measured else "-" for p in phases[document["model"]].all]  # fmt: skip
+        rows.append((str(n), f"{sum(shares):.1%}".replace("%", " %"), f"{trust:.2f}", *cells))
+    print_table(("LAYER", "VARIANCE SHOWN", "TRUSTWORTHINESS", *(name.upper() for name in names)), rows)
+    for key, path in document["pictures"].items():
+        click.echo(f"{key}: {path}")
