@@ -76,7 +76,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         sys.exit(0)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
 
