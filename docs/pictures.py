@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 import pellucid as pl
-from pellucid.pictures import columns, map_rows
+from pellucid.pictures.images import columns, map_rows
 from pellucid.render.figures import save
 from pellucid.render.rows import photograph_row
 from pellucid.render.sheets import sheet

@@ -146,7 +146,7 @@ def _draw(
     followed: Sequence[Any],
 ) -> list[tuple[str, "Figure"]]:  # fmt: skip
     """Every picture of the view with its part of the file's name."""
-    from pellucid import attention_pictures as pictures
+    from pellucid.pictures import attention as pictures
 
     model, first = encoder.name, seen[0]
     if view in ("arcs", "heat"):
@@ -168,7 +168,7 @@ def _draw(
 def _document(
     encoder: "TextEncoder", seen: Sequence["Attention"], statistics: "HeadStatistics", effect: "HeadEffect | None"
 ) -> dict[str, Any]:
-    from pellucid.attention_pictures import part
+    from pellucid.pictures.attention import part
 
     first = seen[0]
     tokens, heads = first.tokens, first.heads
@@ -214,7 +214,7 @@ def _tokens(tokens: "Tokens") -> list[dict[str, Any]]:
 def _print(
     view: str, seen: Sequence["Attention"], statistics: "HeadStatistics", effect: "HeadEffect | None", followed: Sequence[Any]
 ) -> None:
-    from pellucid.attention_pictures import part
+    from pellucid.pictures.attention import part
 
     first = seen[0]
     if view in ("arcs", "heat"):

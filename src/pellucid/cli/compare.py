@@ -50,9 +50,9 @@ def compare(
     """Compare one word's vectors across sentences and layers: distances or cosines, and how far its senses lie apart."""
     from pellucid.analysis.senses import example, senses, separation
     from pellucid.analysis.similarity import compare as compare_now
-    from pellucid.compare_pictures import draw
     from pellucid.models.load import load_encoder
     from pellucid.models.text import TextWarning
+    from pellucid.pictures.compare import draw
     from pellucid.render.figures import save
 
     shown = example(name) if name else None
@@ -209,7 +209,7 @@ def _separation(one: "Separation", of: "Comparison") -> dict[str, Any]:
 
 
 def _print(main: "Comparison", apart: "dict[str, Separation]", correction: str, best: int, files: dict[str, Path]) -> None:
-    from pellucid.compare_pictures import two, unit_of
+    from pellucid.pictures.compare import two, unit_of
     from pellucid.render.similarity import decimals
 
     labels: Sequence[str] = apart[correction].labels if apart else ("",) * len(main.chosen)
@@ -243,7 +243,7 @@ def _print(main: "Comparison", apart: "dict[str, Separation]", correction: str, 
 
 
 def _print_separation(main: "Comparison", apart: "dict[str, Separation]", correction: str) -> None:
-    from pellucid.compare_pictures import two
+    from pellucid.pictures.compare import two
 
     header: list[str] = ["LAYER", "RANDOM WORDS"]
     for kind, one in apart.items():

@@ -134,7 +134,7 @@ def one(
     """One picture explained, drawn and kept on record; what is printed of it."""
     from pellucid.explain import explain as explain_now
     from pellucid.explain import record
-    from pellucid.pictures import draw
+    from pellucid.pictures.images import draw
     from pellucid.render.figures import save
 
     images = classifier.read(source)

@@ -56,7 +56,7 @@ def run(
     from pellucid.methods.filters import filters as ascent
     from pellucid.models.layer_maps import filter_layer
     from pellucid.models.load import load_classifier
-    from pellucid.pictures import draw_filters, draw_patches, draw_where
+    from pellucid.pictures.images import draw_filters, draw_patches, draw_where
     from pellucid.render.figures import save
     from pellucid.store import write_whole
     from pellucid.stream import drain

@@ -68,8 +68,8 @@ def layers(
     """
     from pellucid.analysis.passages import example, examples, find_answer, passage
     from pellucid.analysis.projection import project
-    from pellucid.layer_pictures import draw_layers, draw_phases
     from pellucid.models.load import load_encoder
+    from pellucid.pictures.layers import draw_layers, draw_phases
     from pellucid.render.figures import save
 
     if example_id is None and (question is None or context is None):

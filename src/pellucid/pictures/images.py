@@ -1,4 +1,4 @@
-"""Attributions as pictures: the one place that knows both what a method gave and how it is drawn."""
+"""Attributions and filters as pictures."""
 
 from collections.abc import Mapping, Sequence
 
