@@ -9,8 +9,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed-run
-	@echo "==> Explaining the ten observation images by all five approaches"
-	@$(VENV)/bin/pellucid report observation --out $(OUT)
+	@echo "==> Explaining the ten observation images, and three passages of text, by all eight approaches"
+	@$(VENV)/bin/pellucid report observation --text --out $(OUT)
 
 test: check
 	@echo "==> Tests"

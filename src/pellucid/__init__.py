@@ -11,6 +11,34 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pellucid.analysis.answers import Answer as Answer
+    from pellucid.analysis.answers import Blank as Blank
+    from pellucid.analysis.answers import answer as answer
+    from pellucid.analysis.answers import fill_mask as fill_mask
+    from pellucid.analysis.attention import Attention as Attention
+    from pellucid.analysis.attention import attend as attend
+    from pellucid.analysis.corpus import Corpus as Corpus
+    from pellucid.analysis.corpus import Hit as Hit
+    from pellucid.analysis.corpus import Hits as Hits
+    from pellucid.analysis.corpus import build_corpus as build_corpus
+    from pellucid.analysis.corpus import open_corpus as open_corpus
+    from pellucid.analysis.groups import token_groups as token_groups
+    from pellucid.analysis.head_effect import HeadEffect as HeadEffect
+    from pellucid.analysis.head_effect import head_effect as head_effect
+    from pellucid.analysis.head_statistics import HeadStatistics as HeadStatistics
+    from pellucid.analysis.head_statistics import head_statistics as head_statistics
+    from pellucid.analysis.passages import Passage as Passage
+    from pellucid.analysis.passages import passage as passage
+    from pellucid.analysis.phases import Phases as Phases
+    from pellucid.analysis.phases import phases as phases
+    from pellucid.analysis.projection import Projection as Projection
+    from pellucid.analysis.projection import project as project
+    from pellucid.analysis.rollout import attention_flow as attention_flow
+    from pellucid.analysis.rollout import rollout as rollout
+    from pellucid.analysis.senses import Separation as Separation
+    from pellucid.analysis.senses import separation as separation
+    from pellucid.analysis.similarity import Comparison as Comparison
+    from pellucid.analysis.similarity import compare as compare
     from pellucid.attribution import Attribution as Attribution
     from pellucid.explain import explain as explain
     from pellucid.explain import explain_stream as explain_stream
@@ -33,7 +61,7 @@ if TYPE_CHECKING:
     from pellucid.models.load import load as load
     from pellucid.models.text import TextEncoder as TextEncoder
     from pellucid.models.text import TextWarning as TextWarning
-    from pellucid.pictures import draw as draw
+    from pellucid.pictures.images import draw as draw
     from pellucid.replay import Replay as Replay
     from pellucid.replay import replay as replay
     from pellucid.request import Request as Request
@@ -44,35 +72,63 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Activations": "models.activations",
+    "Answer": "analysis.answers",
+    "Attention": "analysis.attention",
     "Attribution": "attribution",
+    "Blank": "analysis.answers",
+    "Comparison": "analysis.similarity",
+    "Corpus": "analysis.corpus",
     "FilterImage": "methods.filter_image",
     "FilterMaps": "methods.filter_maps",
+    "HeadEffect": "analysis.head_effect",
+    "HeadStatistics": "analysis.head_statistics",
+    "Hit": "analysis.corpus",
+    "Hits": "analysis.corpus",
     "ImageClassifier": "models.image",
     "ImageWarning": "inputs.photograph",
     "Images": "inputs.image",
     "Method": "stream",
+    "Passage": "analysis.passages",
     "Patch": "methods.filter_maps",
+    "Phases": "analysis.phases",
     "Preset": "stream",
+    "Projection": "analysis.projection",
     "Record": "store",
     "Replay": "replay",
     "Request": "request",
+    "Separation": "analysis.senses",
     "Store": "store",
     "TextEncoder": "models.text",
     "TextWarning": "models.text",
     "Tokens": "inputs.text",
+    "answer": "analysis.answers",
+    "attend": "analysis.attention",
+    "attention_flow": "analysis.rollout",
     "beats_images": "methods.filter_maps",
+    "build_corpus": "analysis.corpus",
     "card": "models.cards",
-    "draw": "pictures",
+    "compare": "analysis.similarity",
+    "draw": "pictures.images",
     "explain": "explain",
     "explain_stream": "explain",
+    "fill_mask": "analysis.answers",
     "filter_maps": "methods.filter_maps",
     "filters": "methods.filters",
+    "head_effect": "analysis.head_effect",
+    "head_statistics": "analysis.head_statistics",
     "load": "models.load",
     "methods": "methods",
     "observation_paths": "inputs.photograph",
+    "open_corpus": "analysis.corpus",
+    "passage": "analysis.passages",
+    "phases": "analysis.phases",
+    "project": "analysis.projection",
     "record": "explain",
     "replay": "replay",
+    "rollout": "analysis.rollout",
+    "separation": "analysis.senses",
     "strongest_patches": "methods.filter_maps",
+    "token_groups": "analysis.groups",
 }
 __all__ = [*_WHERE, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 

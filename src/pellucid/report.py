@@ -18,7 +18,7 @@ from pellucid.methods.filters import filters
 from pellucid.models.cards import card
 from pellucid.models.image import ImageClassifier
 from pellucid.models.load import catalog, load_classifier
-from pellucid.pictures import columns, map_rows
+from pellucid.pictures.images import columns, map_rows
 from pellucid.render.numbers import number
 from pellucid.render.page import Cite, Grid, Observation, Report, Section, Table, page
 from pellucid.render.rows import Column, Row, overlay_row, photograph_row
@@ -58,12 +58,14 @@ def write_report(
     *,
     layers: Sequence[str] = (),
     filter_count: int = FILTERS,
+    text: bool = False,
     progress: Progress = lambda done, text: None,
 ) -> Written:
     """Explain the pictures and write `report.html` and one record per approach into the folder.
 
     Each picture is explained for its predicted class. Filters are synthesised for `layers`, by default three from the first to
-    the last third of the network. A picture that cannot be read is named in the report and left out. `progress` is told the
+    the last third of the network. A picture that cannot be read is named in the report and left out. With `text` the report has
+    a second half: attention, hidden states, words and corpus of the shipped encoders on worked examples. `progress` is told the
     share of the work that is done, and what is being done.
     """
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
@@ -76,7 +78,8 @@ def write_report(
     sections: list[Section] = []
     overview: list[Row] = []
     records: list[Path] = []
-    plan = Plan(progress, {a["id"]: _cost(a) for a in approaches()["approach"]} | {"filters": 1.2 * len(layers)})
+    costs = {a["id"]: _cost(a) * len(images) for a in approaches()["approach"]} | {"filters": 12.0 * len(layers)}
+    plan = Plan(progress, costs | (text_costs() if text else {}))
     heads = None
     for approach in approaches()["approach"]:
         a = _explained(model, images, approach, plan)
@@ -92,17 +95,21 @@ def write_report(
     side = Section(
         "overview", "Side by side", what=("Every image by every approach. Each row is a section below.",), blocks=(everything,)
     )
-    text = page(
+    if text:
+        from pellucid.report_text import text_sections
+
+        sections += text_sections(plan.part)
+    html = page(
         Report(
             title=f"Why {model.name} answered as it did",
-            summary=_summary(model, images, failed),
+            summary=_summary(model, images, failed, text),
             sections=(side, *sections),
             observations=tuple(_observations(model, images)),
             model=_card(model),
             made={"made": datetime.now().astimezone().isoformat(timespec="seconds"), **environment()},
         )
     )
-    path = write_whole(folder / "report.html", text.encode())
+    path = write_whole(folder / "report.html", html.encode())
     plan.finish()
     return Written(path, tuple(records), failed)
 
@@ -129,6 +136,12 @@ class Plan:
 
     def finish(self) -> None:
         self._progress(1.0, "report written")
+
+
+def text_costs() -> dict[str, float]:
+    from pellucid.report_text import COSTS
+
+    return COSTS
 
 
 def default_layers(model: ImageClassifier) -> list[str]:
@@ -241,13 +254,18 @@ def _observations(model: ImageClassifier, images: Images) -> Iterator[Observatio
         yield Observation(pixels, head, top, credits[head.name] if head.name in shipped else "")
 
 
-def _summary(model: ImageClassifier, images: Images, failed: Mapping[str, str]) -> tuple[str, ...]:
+def _summary(model: ImageClassifier, images: Images, failed: Mapping[str, str], text: bool) -> tuple[str, ...]:
     counted = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
     said = [
         f"{counted} explained by LIME, saliency, SmoothGrad, filter visualization and integrated gradients, each for the class "
         f"that {model.name} predicts, beside Grad-CAM and two controls that must look wrong.",
         "Every number comes from the network itself, and colours are spread as each legend says.",
     ]
+    if text:
+        said.append(
+            "The second half looks into text encoders: masked words, answers, attention, hidden states by layer, one word "
+            "in many sentences, and a corpus searched by meaning."
+        )
     if failed:
         said.append("Left out: " + "; ".join(failed.values()))
     return tuple(said)

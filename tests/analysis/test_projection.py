@@ -42,7 +42,7 @@ def test_pca_equals_scikit_learn_up_to_sign(points):
 
 
 def test_each_layer_unaligned_is_that_layer_s_pca(act):
-    p = project(act, align=False, components=3)
+    p = project(act, components=3)
     for n, layer in enumerate(act.hidden_states[:, 0]):
         theirs = fitted(layer, 3)
         same_up_to_signs(p.coordinates[n], theirs.transform(layer.double().numpy()))
@@ -50,7 +50,7 @@ def test_each_layer_unaligned_is_that_layer_s_pca(act):
 
 
 def test_aligned_layers_are_turned_and_never_stretched(act):
-    plain, turned = project(act, align=False), project(act)
+    plain, turned = project(act), project(act, align=True)
     torch.testing.assert_close(plain.coordinates[0], turned.coordinates[0])
     for n in range(1, len(plain.coordinates)):
         torch.testing.assert_close(torch.cdist(plain.coordinates[n], plain.coordinates[n]),
@@ -61,7 +61,7 @@ def test_aligned_layers_are_turned_and_never_stretched(act):
     assert not torch.allclose(turned.explained_variance_ratio, plain.explained_variance_ratio)
     assert turned.aligned
     assert not plain.aligned
-    assert not project(act, basis="shared").aligned
+    assert not project(act, basis="shared", align=True).aligned
 
 
 def test_a_layer_that_only_turned_lies_still(act):
@@ -69,7 +69,7 @@ def test_a_layer_that_only_turned_lies_still(act):
     base = torch.randn(act.hidden_states.shape[2], 32, generator=torch.Generator().manual_seed(0)) * torch.linspace(0.1, 3, 32)
     turns = [torch.linalg.qr(torch.randn(32, 32, generator=torch.Generator().manual_seed(s))).Q for s in range(4)]
     hidden = torch.stack([base @ q for q in turns])[:, None]
-    p = project(replace(act, hidden_states=hidden))
+    p = project(replace(act, hidden_states=hidden), align=True)
     for layer in p.coordinates[1:]:
         torch.testing.assert_close(layer, p.coordinates[0], atol=1e-4, rtol=0)
 

@@ -61,7 +61,7 @@ def project(
     components: int = 2,
     row: int = 0,
     specials: bool = True,
-    align: bool = True,
+    align: bool = False,
     neighbours: int = 5,
 ) -> Projection:
     """One text's hidden states in `components` dimensions at each layer, 0 (embeddings) to the last.

@@ -10,7 +10,8 @@ from pellucid.cli.console import json_flag, model_flag, out_flag, print_json, pr
 @click.command(params=[model_flag, out_flag, json_flag], epilog="Example: pellucid report observation --out maps")
 @click.argument("sources", nargs=-1)
 @click.option("--layer", "-l", "layers", multiple=True, help="A layer whose filters are shown; may be given again.")
-def report(sources: tuple[str, ...], model: str, out: Path, layers: tuple[str, ...], as_json: bool) -> int:
+@click.option("--text", is_flag=True, help="Add the text half: encoders opened up on worked examples.")
+def report(sources: tuple[str, ...], model: str, out: Path, layers: tuple[str, ...], text: bool, as_json: bool) -> int:
     """Explain pictures by all five approaches, as one HTML file that opens unplugged, with a record of each approach.
 
     A SOURCE is a picture, a folder of pictures, observation:0 to observation:9, or observation for all ten, the default.
@@ -18,7 +19,7 @@ def report(sources: tuple[str, ...], model: str, out: Path, layers: tuple[str, .
     from pellucid.report import write_report
 
     with progress(1.0, "report") as advance:
-        written = write_report(model, sources or ["observation"], out, layers=layers, progress=advance)
+        written = write_report(model, sources or ["observation"], out, layers=layers, text=text, progress=advance)
     for reason in written.failed.values():
         click.echo(f"Error: {reason}", err=True)
     if as_json:

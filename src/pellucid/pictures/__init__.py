@@ -1,0 +1,1 @@
+"""Where answers meet pictures: the only place that knows both what a method or an analysis gave and how it is drawn."""
