@@ -17,9 +17,9 @@ SENTENCES = [
     "Marie Curie moved to Paris, where she discovered radium and polonium.",
     "He reads, she rereads; they are reading the rereading reader.",
 ]
-WORDS = (
-    "who wrote the long letter to queen of france young in 19 and it bank river was no money he she read ##s ##ing re"
-).split()
+WORDS = """
+who wrote the long letter to queen of france young in 19 and it bank river was no money he she read ##s ##ing re
+""".split()  # noqa: SIM905
 KINDS = ("bert", "distilbert", "roberta", "electra", "albert")
 _NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "electra": "Electra", "albert": "Albert"}
 
