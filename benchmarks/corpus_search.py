@@ -1,0 +1,129 @@
+"""How large a corpus is on disk, how long a warm search takes, and how many of the true neighbours it finds.
+
+    python benchmarks/corpus_search.py FOLDER [--layer 4] [--queries 40] [--limit-characters N] [--vector-bytes 137]
+
+Builds the corpus of the shipped text in FOLDER unless there is one. Recall is against every token's vector in float32, the
+sentences being read anew: a hit counts when it is at least as similar as the true 50th, so that equals are no misses. 137 bytes
+a vector are what all layers of minilm and their heads have within 380 times the shipped text.
+"""
+
+import argparse
+import statistics
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import pellucid as pl
+from pellucid.analysis.corpus import Corpus, build_corpus, open_corpus
+from pellucid.analysis.corpus.build import _vectors
+from pellucid.analysis.corpus.codes import nearest
+from pellucid.analysis.corpus.vectors import By, Space, chosen
+
+COUNT = 50
+KINDS: tuple[tuple[By, list[int] | None], ...] = (("hidden", None), ("heads", None), ("heads", [0, 5, 7]), ("heads", [3]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--layer", type=int, default=4)
+    parser.add_argument("--queries", type=int, default=40)
+    parser.add_argument("--limit-characters", type=int)
+    parser.add_argument("--vector-bytes", type=int, default=137)
+    parser.add_argument("--no-recall", action="store_true", help="spares reading the corpus again")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    encoder = pl.load("minilm")
+    if not asked.folder.exists():
+        texts = sorted(Path(str(p)) for p in (files("pellucid") / "data" / "text").iterdir() if p.name.endswith(".txt"))
+        start = time.perf_counter()
+        build_corpus(
+            encoder, texts, asked.folder, layers=[asked.layer], limit_characters=asked.limit_characters,
+            vector_bytes=asked.vector_bytes,
+        )  # fmt: skip
+        print(f"built in {time.perf_counter() - start:.0f} s")
+    corpus = open_corpus(asked.folder, encoder)
+    text, each = corpus.header["text_bytes"], [size for _, _, size in corpus.header["spaces"]]
+    spaces = 2 * encoder.layers + 1
+    stored = corpus.tokens * sum(each)
+    shapes = (corpus.folder / "codes.npz").stat().st_size
+    whole = (corpus.disk_bytes - stored - shapes + (shapes + corpus.tokens * sum(each)) / len(each) * spaces) / text
+    print(f"{corpus.tokens:,} tokens of {text:,} bytes; {each} bytes a vector")
+    print(f"disk: {corpus.disk_bytes / text:.0f} x the text; with all {spaces} spaces {whole:.0f} x")
+    generator = np.random.default_rng(0)
+    places = generator.choice(corpus.tokens, asked.queries, replace=False)
+    kinds = [(Space(by, asked.layer), heads) for by, heads in KINDS]
+    queries = [[_query(corpus, space, heads, int(token)) for token in places] for space, heads in kinds]
+    truth = None if asked.no_recall else _products(corpus, kinds, queries)
+    for number, (space, heads) in enumerate(kinds):
+        measure(corpus, space, heads, places, queries[number], None if truth is None else truth[number])
+
+
+def _query(corpus: Corpus, space: Space, heads: list[int] | None, token: int) -> torch.Tensor:
+    row, at = corpus.row_of(token)
+    act = corpus.encoder.activations(corpus.sentence(row))
+    vector = space.of(act)[0][act.tokens.parts[0] >= 0][at]
+    return vector if space.by == "hidden" else chosen(vector, _numbers(corpus, heads), corpus.encoder.heads)
+
+
+def _numbers(corpus: Corpus, heads: list[int] | None) -> list[int]:
+    return heads if heads is not None else list(range(corpus.encoder.heads))
+
+
+def _products(
+    corpus: Corpus, kinds: list[tuple[Space, list[int] | None]], queries: list[list[torch.Tensor]]
+) -> list[np.ndarray]:
+    """Of every kind, the exact inner products of its queries with all tokens: one reading of the corpus."""
+    lengths = np.diff(corpus.first_token)
+    result = [np.empty((len(q), corpus.tokens), dtype=np.float32) for q in queries]
+    sentences = [corpus.sentence(row) for row in range(len(corpus.rows))]
+    for space, batch, vectors in _vectors(corpus.encoder, sentences, lengths.tolist(), list({s: None for s, _ in kinds})):
+        where = np.concatenate([np.arange(corpus.first_token[row], corpus.first_token[row + 1]) for row in batch])
+        for number, (of, _) in enumerate(kinds):
+            if of == space:
+                result[number][:, where] = torch.stack(queries[number]).numpy() @ vectors.T
+    return result
+
+
+def measure(
+    corpus: Corpus, space: Space, heads: list[int] | None, places: np.ndarray, queries: list[torch.Tensor],
+    truth: np.ndarray | None,
+) -> None:  # fmt: skip
+    """Prints the times and, with the true inner products, the recall of one kind of search."""
+    scale = (corpus.encoder.heads / len(_numbers(corpus, heads))) ** 0.5 if space.by == "heads" else 1.0
+    scans, searches, short, whole, candidates = [], [], [], [], 0
+    nearest(corpus.scanner(space), corpus.codes[space], queries[0].numpy(), COUNT)  # warm
+    for number, token in enumerate(places):
+        start = time.perf_counter()
+        found, _ = nearest(corpus.scanner(space), corpus.codes[space], queries[number].numpy(), COUNT)
+        scans.append(time.perf_counter() - start)
+        row, at = corpus.row_of(int(token))
+        act = corpus.encoder.activations(corpus.sentence(row))
+        position = int((act.tokens.parts[0] >= 0).nonzero()[at, 0])
+        start = time.perf_counter()
+        hits = corpus.search(act, 0, position, layer=space.layer, by=space.by, heads=heads, count=COUNT)
+        searches.append(time.perf_counter() - start)
+        candidates = hits.candidates
+        if truth is not None:
+            least = np.partition(truth[number], -COUNT)[-COUNT] - 1e-5
+            short.append(float((truth[number][found] >= least).mean()))
+            whole.append(sum(hit.similarity >= least * scale - 1e-5 for hit in hits) / COUNT)
+    name = f"{space.name}{'' if heads is None else f', heads {heads}'}"
+    recall = "" if truth is None else (
+        f"; recall@{COUNT} of the scan alone {statistics.mean(short):.3f}, of the search {statistics.mean(whole):.3f}"
+    )  # fmt: skip
+    print(
+        f"{name}: scan {statistics.median(scans) * 1e3:.0f} ms, with {candidates} candidates read again "
+        f"{statistics.median(searches) * 1e3:.0f} ms (medians, warm, one thread){recall}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

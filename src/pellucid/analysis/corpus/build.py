@@ -1,0 +1,235 @@
+"""Building a corpus: a text read sentence by sentence, its tokens' vectors kept in few bytes. A folder appears once whole."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.analysis.corpus import codes
+from pellucid.analysis.corpus.index import FORMAT, Corpus, open_corpus
+from pellucid.analysis.corpus.rows import Rows, rows
+from pellucid.analysis.corpus.sentences import divide
+from pellucid.analysis.corpus.vectors import Space, activations, batches
+from pellucid.models.text import TextEncoder
+
+TIMES = 380
+"""All vectors together take at most this many times the bytes of the text."""
+MOST = 256
+"""Bytes of a vector, at most: more would slow the scan and hardly change who is found."""
+SAMPLE = 20_000
+"""Tokens to which the codes are fitted."""
+CHUNK = 400
+"""Sentences that are sorted by length together."""
+Progress = Callable[[float, str], None]
+
+
+def build_corpus(
+    encoder: TextEncoder,
+    text: str | Path | Sequence[str | Path],
+    folder: str | Path,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: bool = True,
+    limit_characters: int | None = None,
+    vector_bytes: int | None = None,
+    progress: Progress = lambda share, what: None,
+    seed: int = 0,
+) -> Corpus:
+    """The index of a text, written to `folder`: every token's vectors at every layer, by which `Corpus.search` finds its like.
+
+    `text` is the path of a UTF-8 file, or a list in which a `Path` is a file and a `str` a text. `layers` are hidden states
+    (0, the embedding layer, to the last) and, unless `heads` is False, the outputs of the heads of those from 1; by default
+    all. The text is kept once and never rewritten: spaCy finds the sentences, and the encoder reads each as it would a query.
+    Sentences of fewer than three tokens are left out, and longer ones than the encoder reads divided; `Corpus.counts` says how
+    many. `seed` chooses the sentences to which the codes are fitted. Vectors take `vector_bytes` each; by default as many
+    as 380 times the text's own bytes allow for all of them, and at most 256.
+
+    Raises ValueError for a text without a sentence, a file that is not UTF-8 and a folder that is in use, IndexError for a
+    layer that does not exist, and OSError when the disk is full; then nothing is left behind.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{str(folder)!r} exists already; give a new folder, or remove it first")
+    spaces = _spaces(encoder, layers, heads)
+    if vector_bytes is not None and vector_bytes < 16:
+        raise ValueError(f"vectors of {vector_bytes} bytes cannot tell words apart; give at least 16")
+    whole, sources = _joined(text, limit_characters)
+    parent = folder.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent, folder.name)
+    hidden = parent / f".{folder.name}.building-{os.getpid()}"
+    try:
+        hidden.mkdir()
+        header = _write(encoder, whole, hidden, spaces, progress, seed, vector_bytes)
+        header |= {"sources": sources}
+        # subtle: last of all, so that a folder without it is known to be unfinished
+        (hidden / "corpus.json").write_text(json.dumps(header, ensure_ascii=False, indent=1), encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        hidden.replace(folder)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk is full, and nothing was kept. Vectors take up to {TIMES} times the text's bytes: free some space, "
+                "give another folder, fewer layers, no heads, or a part of the text",
+                str(folder),
+            ) from None
+        raise
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+    return open_corpus(folder, encoder)
+
+
+def _spaces(encoder: TextEncoder, layers: Sequence[int] | None, heads: bool) -> list[Space]:
+    wanted = list(range(encoder.layers + 1)) if layers is None else sorted(set(layers))
+    if not wanted:
+        raise ValueError("no layer was chosen; leave them out for all of them")
+    for layer in wanted:
+        if not 0 <= layer <= encoder.layers:
+            raise IndexError(f"no layer {layer}; hidden states go from 0, the embedding layer, to {encoder.layers}")
+    return [Space("hidden", n) for n in wanted] + [Space("heads", n) for n in wanted if n and heads]
+
+
+def _joined(text: str | Path | Sequence[str | Path], limit: int | None) -> tuple[str, list[str]]:
+    items = [Path(text)] if isinstance(text, str | Path) else list(text)
+    found: list[str] = []
+    for item in items:
+        if not isinstance(item, Path):
+            found.append(item)
+            continue
+        try:
+            found.append(item.read_bytes().decode("utf-8"))  # subtle: bytes, as reading text would change its line ends
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{str(item)!r} is not UTF-8 (byte {error.start}); convert it: iconv -f latin1 -t utf-8 {item.name}"
+            ) from None
+    whole = "\n".join(found)[:limit]
+    if not whole.strip():
+        raise ValueError("the text is empty; there is nothing to build a corpus of")
+    return whole, [item.name if isinstance(item, Path) else f"text {n}" for n, item in enumerate(items)]
+
+
+def _write(
+    encoder: TextEncoder, text: str, folder: Path, spaces: Sequence[Space], progress: Progress, seed: int, each: int | None
+) -> dict[str, Any]:
+    progress(0.0, "sentences and tags")
+    words = divide(text, lambda share: progress(0.3 * share, "sentences and tags"))
+    read = rows(encoder, text, words)
+    if not len(read.spans):
+        raise ValueError(f"no sentence of the text can be read: {read.counts}")
+    (folder / "text.txt").write_bytes(text.encode("utf-8"))
+    arrays = {
+        "rows": read.spans, "first_token": read.first_token, "first_word": read.first_word,
+        "words": words.places[read.words].astype(np.uint32), "tags": words.tags[read.words],
+    }  # fmt: skip
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    tokens, size = read.counts["tokens"], len(text.encode("utf-8"))
+    each = each or max(16, min(MOST, TIMES * size // (tokens * len(spaces))))
+    sentences = [text[a:b] for a, b in read.spans]
+    fitted = _fit(encoder, sentences, read, spaces, each, progress, seed)
+    stored: dict[str, np.ndarray] = {}
+    for space, code in fitted.items():
+        stored |= {f"{space.name}.{part}": getattr(code, part) for part in ("axes", "bits", "reach")}
+    np.savez(folder / "codes.npz", **stored)  # pyright: ignore[reportArgumentType]
+    _encode(encoder, sentences, read, fitted, folder, progress)
+    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    return {
+        "format": FORMAT, "encoder": encoder.name, "fingerprint": encoder.fingerprint, "layers": encoder.layers,
+        "heads": encoder.heads, "hidden_size": encoder.hidden_size, "seed": seed, "text_bytes": size, "counts": read.counts,
+        "spaces": [[s.by, s.layer, c.bytes] for s, c in fitted.items()], "tags": words.names, "files": files,
+    }  # fmt: skip
+
+
+def _fit(
+    encoder: TextEncoder,
+    sentences: Sequence[str],
+    read: Rows,
+    spaces: Sequence[Space],
+    each: int,
+    progress: Progress,
+    seed: int,
+) -> dict[Space, codes.Code]:
+    lengths = np.diff(read.first_token)
+    order = np.random.default_rng(seed).permutation(len(sentences))
+    order = order[: 1 + int(np.searchsorted(np.cumsum(lengths[order]), SAMPLE))]
+    samples: dict[Space, list[np.ndarray]] = {space: [] for space in spaces}
+    for space, _, vectors in _vectors(encoder, [sentences[int(i)] for i in order], lengths[order].tolist(), spaces):
+        samples[space].append(vectors)
+    progress(0.35, "codes")
+    return {
+        space: codes.fit(np.concatenate(samples.pop(space)), each, encoder.heads if space.by == "heads" else 1)
+        for space in spaces
+    }
+
+
+def _encode(
+    encoder: TextEncoder,
+    sentences: Sequence[str],
+    read: Rows,
+    fitted: dict[Space, codes.Code],
+    folder: Path,
+    progress: Progress,
+) -> None:
+    tokens = int(read.first_token[-1])
+    stores = {
+        space: np.lib.format.open_memmap(folder / f"{space.name}.npy", "w+", dtype=np.uint8, shape=(tokens, code.bytes))
+        for space, code in fitted.items()
+    }
+    # subtle: a full disk under a memory map is a signal that ends the process, so the space is taken before it is written to
+    for space in stores:
+        with open(folder / f"{space.name}.npy", "r+b") as file:
+            _reserve(file.fileno(), os.path.getsize(file.name))
+    for start in range(0, len(sentences), CHUNK):
+        part = [*sentences[start : start + CHUNK]]
+        lengths = np.diff(read.first_token[start : start + CHUNK + 1]).tolist()
+        for space, batch, vectors in _vectors(encoder, part, lengths, list(fitted)):
+            encoded, at = fitted[space].encode(vectors), 0
+            for number in batch:
+                first, length = read.first_token[start + number], lengths[number]
+                stores[space][first : first + length] = encoded[at : at + length]
+                at += length
+        progress(0.35 + 0.65 * min(1.0, read.first_token[min(start + CHUNK, len(sentences))] / tokens), "vectors")
+    for store in stores.values():
+        store.flush()
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+
+
+def _vectors(
+    encoder: TextEncoder, sentences: Sequence[str], lengths: Sequence[int], spaces: Sequence[Space]
+) -> Iterator[tuple[Space, list[int], np.ndarray]]:
+    """Of each batch and space, the sentences' numbers here and their tokens' vectors one after another, without specials."""
+    for batch in batches(lengths):
+        act = activations(encoder, [sentences[i] for i in batch])
+        kept = act.tokens.parts >= 0
+        assert kept.sum(1).tolist() == [lengths[i] for i in batch]
+        for space in spaces:
+            yield space, batch, space.of(act)[kept].numpy()
+
+
+def _sweep(parent: Path, name: str) -> None:
+    """What a killed process left of the same corpus."""
+    for left in parent.glob(f".{name}.building-*"):
+        number = left.name.rpartition("-")[2]
+        if number.isdigit() and not _alive(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,66 @@
+"""The vectors by which tokens are compared; queries and corpus come from these same functions of one forward pass."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from pellucid.models.activations import Activations
+from pellucid.models.text import TextEncoder, TextWarning
+
+By = Literal["hidden", "heads"]
+ROOM = 1536
+"""Tokens of a batch, filling included."""
+
+
+@final
+@dataclass(frozen=True, order=True)
+class Space:
+    """What is compared: the hidden states of a layer, from 0, or what the heads of block `layer` put out, from 1."""
+
+    by: By
+    layer: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.by}-{self.layer:02}"
+
+    def of(self, act: Activations) -> Float32[Tensor, "batch token width"]:
+        """Every token's vector, of length 1; of heads, each head's part has the same length. Filling stays zero."""
+        if self.by == "hidden":
+            return torch.nn.functional.normalize(act.hidden(self.layer), dim=-1)
+        parts = torch.nn.functional.normalize(act.head_outputs[act.block(self.layer) - 1], dim=-1)
+        return parts.movedim(1, 2).flatten(2) / act.heads**0.5
+
+
+def chosen(vector: Float32[Tensor, " width"], heads: Sequence[int], of: int) -> Float32[Tensor, " width"]:
+    """The vector with the heads that were not chosen left out, each other part and then the whole of length 1.
+
+    Its inner product with a stored vector is the mean of the chosen heads' cosines, times the root of their share.
+    """
+    parts = torch.zeros(of, len(vector) // of)
+    parts[list(heads)] = torch.nn.functional.normalize(vector.unflatten(0, (of, -1))[list(heads)], dim=-1)
+    return torch.nn.functional.normalize(parts.flatten(), dim=0)
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The numbers of the texts, the short ones first, in batches that hold little filling."""
+    batch: list[int] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[number] > ROOM:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
+
+
+def activations(encoder: TextEncoder, texts: Sequence[str]) -> Activations:
+    """One pass over these texts. Pieces that the vocabulary lacks are counted when a corpus is built; here is no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TextWarning)
+        return encoder.activations(encoder.read(list(texts)))
