@@ -33,7 +33,8 @@ from tests import chinese, encoders
         ("התפוח", "תפוח", []),  # Hebrew puts spaces between its words
         ("an 🍎 a day 🍎", "🍎", [(3, 4), (11, 12)]),
         ("a 👩🏽 b 👩", "👩", [(7, 8)]),  # a skin tone belongs to its emoji
-        ("a 👩\u200d🔬 b", "🔬", []),
+        ("a 👩\u200d🔬 b", "🔬", []),  # nor is a part of a joined one a word
+        ("a 👩\u200d🔬 b", "👩", []),
         ("New York, New  York", "New York", [(0, 8)]),
     ],
 )
