@@ -49,6 +49,7 @@ def sections() -> Iterator[str]:
     yield "## Models\n\n`pl.load(NAME)`, or `pl.load(PATH, architecture=NAME)` for a checkpoint of your own.\n"
     entries = catalog()
     yield table(("model", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["models"].items()])
+    yield table(("encoder of text", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["encoders"].items()])
     yield table(("architecture", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["architectures"].items()])
     yield "## Shell\n"
     context = click.Context(group, info_name="pellucid", **group.context_settings)

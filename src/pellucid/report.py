@@ -127,7 +127,7 @@ class Plan:
         share = self._costs[name] / sum(self._costs.values())
 
         def advance(fraction: float) -> None:
-            self._progress(self._done + share * fraction, title)
+            self._progress(min(1.0, self._done + share * fraction), title)
             if fraction >= 1:
                 self._done += share
 

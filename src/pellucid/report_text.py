@@ -3,7 +3,7 @@
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,9 +174,7 @@ def _words(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], lis
         kinds = ("matrix", "layers", "separation") if metric == "cosine" else ("matrix",)
         for kind in kinds:
             alt = f"{metric} of “{shown.word}” in {len(shown.sentences)} sentences: {kind}"
-            blocks.append(
-                _picture(lambda paper, k=kind, m=made, a=apart, b=best: draw_comparison(m, a, "none", b, paper=paper)[k], alt)
-            )
+            blocks.append(_picture(partial(_comparison, kind, made, apart, best), alt))
     return blocks, []
 
 

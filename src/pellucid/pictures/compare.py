@@ -7,10 +7,13 @@ from matplotlib.figure import Figure
 
 from pellucid.analysis.senses import Separation
 from pellucid.analysis.similarity import Comparison
+from pellucid.render.figures import Paper
 from pellucid.render.similarity import separation_curves, similarity_matrix, similarity_strip
 
 
-def draw(made: Mapping[str, Comparison], apart: Mapping[str, Separation], correction: str, layer: int) -> dict[str, Figure]:
+def draw(
+    made: Mapping[str, Comparison], apart: Mapping[str, Separation], correction: str, layer: int, *, paper: Paper = "light"
+) -> dict[str, Figure]:
     """`matrix` of that layer; of several layers, `layers` side by side and, with senses, `separation`: how far they lie apart.
 
     `made` and `apart` are by correction: pictures are of the one that is named, the curves of all that are there. `apart` may
@@ -27,7 +30,14 @@ def draw(made: Mapping[str, Comparison], apart: Mapping[str, Separation], correc
         facts += [f"layer {layer} of {main.layers[0]} to {main.layers[-1]}: {_sentence(apart[correction], at)}"]
     figures = {
         "matrix": similarity_matrix(
-            main.at(layer), main.parts, unit, similarity=similarity, groups=labels, title=f"{title}, layer {layer}", facts=facts
+            main.at(layer),
+            main.parts,
+            unit,
+            similarity=similarity,
+            groups=labels,
+            title=f"{title}, layer {layer}",
+            facts=facts,
+            paper=paper,
         )
     }
     if len(main.layers) == 1:
@@ -38,6 +48,7 @@ def draw(made: Mapping[str, Comparison], apart: Mapping[str, Separation], correc
     figures["layers"] = similarity_strip(
         main.matrices, main.layers, unit, similarity=similarity, groups=labels, captions=captions,
         title=f"{title}, layer by layer", facts=[main.rule, "layer 0 is the embedding layer; one scale for all"],
+        paper=paper,
     )  # fmt: skip
     if apart:
         # distances of differently corrected vectors have different units: as shares of two random words' they compare
