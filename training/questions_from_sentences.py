@@ -33,7 +33,7 @@ PARTICIPLES = """
     led:led sold:sold won:won brought:brought taught:taught sent:sent bought:bought caught:caught read:read
     cut:cut put:put set:set
 """
-PAST = dict(pair.split(":") for pair in PARTICIPLES.split())
+PAST: dict[str, str] = {participle: past for participle, _, past in (pair.partition(":") for pair in PARTICIPLES.split())}
 
 
 @dataclass(frozen=True)

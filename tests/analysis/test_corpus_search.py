@@ -157,6 +157,15 @@ def test_a_vector_is_a_query_too(made):
         assert [hit.similarity for hit in made.search(given, layer=2, count=9)] == pytest.approx(wanted, abs=1e-6)
 
 
+def test_a_vector_of_heads_is_compared_head_by_head_whatever_their_sizes(made):
+    act = made.encoder.activations("Who wrote it?")
+    vector = act.head_outputs[1, 0, :, 2] * torch.tensor([1.0, 9.0, 0.1, 3.0])[:, None]
+    given, wanted = (
+        made.search(*query, layer=2, by="heads", heads=[0, 1, 3], count=9) for query in ((vector.flatten(),), (act, 0, 2))
+    )
+    assert [hit.similarity for hit in given] == pytest.approx([hit.similarity for hit in wanted], abs=1e-6)
+
+
 def test_queries_that_cannot_be_asked(made, tiny, minilm):
     act = tiny.activations("Who wrote it?")
     for wrong, message in (

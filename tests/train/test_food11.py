@@ -77,6 +77,7 @@ def test_every_weight_but_the_head_is_imagenet_s(head, imagenet):
 
 def test_the_head_can_be_explained(head):
     model = pl.load(f"food11-head:{head[0] / 'checkpoint.pth'}")
+    assert isinstance(model, pl.ImageClassifier)
     answer = pl.explain(model, "observation:1", method="saliency", target="Rice")
     assert answer.map().max() > 0
 

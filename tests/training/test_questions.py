@@ -70,7 +70,7 @@ TEXT = (
 
 def asked(pipeline, kind: str) -> making.Asked:
     doc = pipeline(TEXT)
-    for seed, sent in itertools.product(range(8), doc.sents):
+    for seed, sent in itertools.product(list(range(8)), list(doc.sents)):
         for question in questions(sent, "The company", False, random.Random(seed)):
             if question.kind == kind and question.answer is not None:
                 return making.Asked(question, doc, sent, "The company")
