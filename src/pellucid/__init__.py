@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from pellucid.analysis.attention import Attention as Attention
     from pellucid.analysis.attention import attend as attend
     from pellucid.analysis.corpus import Corpus as Corpus
+    from pellucid.analysis.corpus import Histogram as Histogram
     from pellucid.analysis.corpus import Hit as Hit
     from pellucid.analysis.corpus import Hits as Hits
     from pellucid.analysis.corpus import build_corpus as build_corpus
+    from pellucid.analysis.corpus import histogram as histogram
     from pellucid.analysis.corpus import open_corpus as open_corpus
     from pellucid.analysis.groups import token_groups as token_groups
     from pellucid.analysis.head_effect import HeadEffect as HeadEffect
@@ -82,6 +84,7 @@ _WHERE = {
     "FilterMaps": "methods.filter_maps",
     "HeadEffect": "analysis.head_effect",
     "HeadStatistics": "analysis.head_statistics",
+    "Histogram": "analysis.corpus",
     "Hit": "analysis.corpus",
     "Hits": "analysis.corpus",
     "ImageClassifier": "models.image",
@@ -116,6 +119,7 @@ _WHERE = {
     "filters": "methods.filters",
     "head_effect": "analysis.head_effect",
     "head_statistics": "analysis.head_statistics",
+    "histogram": "analysis.corpus",
     "load": "models.load",
     "methods": "methods",
     "observation_paths": "inputs.photograph",

@@ -149,6 +149,29 @@ def test_the_short_vectors_find_what_comparing_all_finds(book, by, heads):
     assert np.mean(recalls) >= 0.95
 
 
+def test_without_reading_again_the_nearest_are_found_by_their_bytes_alone(book, monkeypatch):
+    act = book.encoder.activations("The old bank of the river was covered with grass.")
+    vector = act.hidden(4)[0, 3]
+    read = book.search(vector, layer=4, count=20)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a sentence was read by the network")
+
+    monkeypatch.setattr(book.encoder.module, "forward", refuse)
+    quick = book.search(vector, layer=4, count=20, reread=False)
+    places = {(hit.row, hit.token): hit for hit in read}
+    both = [hit for hit in quick if (hit.row, hit.token) in places]
+    assert len(both) >= 14
+    for hit in both:
+        again = places[hit.row, hit.token]
+        assert (hit.match, hit.place, hit.word, hit.next) == (again.match, again.place, again.word, again.next)
+        assert hit.similarity == pytest.approx(again.similarity, abs=0.08)
+    assert all(hit.attended is None and hit.attention is None for hit in quick)
+    assert quick.candidates == 0
+    with pytest.raises(ValueError, match="an exact search reads every sentence; leave out reread=False"):
+        book.search(vector, layer=4, exact=True, reread=False)
+
+
 def test_a_vector_is_a_query_too(made):
     act = made.encoder.activations("Who wrote it?")
     vector = act.hidden(2)[0, 2]

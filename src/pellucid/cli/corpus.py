@@ -103,11 +103,12 @@ def build(
 )
 @click.option("--count", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Hits wanted.")
 @click.option("--exact", is_flag=True, help="Read the whole corpus again instead of its index: slow, and never misses.")
+@click.option("--quick", is_flag=True, help="Read no sentence again: at once, with rounded similarities and no attention.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for a picture of what the hits have in common.")
 @click.option("--format", "kind", type=click.Choice(["png", "svg"]), default="png", show_default=True, help="Of the picture.")
 def search(
     folder: Path, sentence: str, token: str, occurrence: int, layer: int, by: Any, heads: str | None, count: int, exact: bool,
-    out: Path | None, kind: str, as_json: bool,
+    quick: bool, out: Path | None, kind: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the tokens of the corpus in DIR that are most like one of SENTENCE."""
     chosen = None if heads is None else numbers(heads, "head")
@@ -118,7 +119,16 @@ def search(
     at = _token(act.tokens, token, occurrence)
     with progress(1.0, "sentences") as advance:
         hits = opened.search(
-            act, 0, at, layer=layer, by=by, heads=chosen, count=count, exact=exact, progress=lambda s: advance(s, "sentences")
+            act,
+            0,
+            at,
+            layer=layer,
+            by=by,
+            heads=chosen,
+            count=count,
+            exact=exact,
+            reread=not quick,
+            progress=lambda s: advance(s, "sentences"),
         )
     picture = None
     if out is not None:
