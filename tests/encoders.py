@@ -33,7 +33,9 @@ def tokenizer(kind: str, longest: int = 64) -> Any:
         bare = Tokenizer(models.BPE({piece: n for n, piece in enumerate(pieces)}, merges))
         bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         bare.decoder = decoders.ByteLevel()
-        bare.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+        bare.post_processor = processors.RobertaProcessing(
+            ("</s>", 2), ("<s>", 0), add_prefix_space=False, trim_offsets=False
+        )  # a token claims the space before it, as some checkpoints' do
         names = dict(zip(("cls_token", "pad_token", "sep_token", "unk_token", "mask_token"), special, strict=True))
     else:
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

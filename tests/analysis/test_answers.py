@@ -58,11 +58,13 @@ def test_a_long_context_is_read_in_windows_and_its_answer_stands_at_its_characte
     assert len(short.tokens) == 1
     assert short.text in "the queen"
     windows = tiny_reader.read("Who wrote?", long, windows=True)
-    best = -torch.inf
+    best, null = -torch.inf, torch.inf
     for row in range(len(windows)):
         out = tiny_reader.outputs(windows[row])
+        null = min(null, float(out["start"][0, 0] + out["end"][0, 0]))
         best = max(best, float(best_spans(out["start"][0], out["end"][0], windows[row].parts[0] == 1, 30).max()))
     assert found.best.score == pytest.approx(best, abs=1e-4)
+    assert found.null_score == pytest.approx(null, abs=1e-4)
     assert long[found.best.start : found.best.end] == found.best.text
     assert found.tokens.roles[found.best.row].count("answer") == found.best.last - found.best.first + 1
     places = [(s.start, s.end) for s in (found.best, *found.alternatives)]

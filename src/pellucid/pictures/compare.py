@@ -60,7 +60,7 @@ def draw(
         first = next(iter(apart.values()))
         figures["separation"] = separation_curves(
             curves, main.layers, "similarity within minus between" if similarity else "share of random words' distance",
-            title=f"The word {_named(main)}: how far its senses lie apart",
+            title=f"The word {_named(main)}: how far its senses lie apart", paper=paper,
             facts=[
                 main.rule.partition(" hidden")[0] + f" hidden states; pieces of a word pooled by {main.pooling}",
                 ("mean similarity within senses minus between" if similarity else

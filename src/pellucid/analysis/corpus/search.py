@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pellucid.analysis.corpus.codes import nearest
 from pellucid.analysis.corpus.index import Corpus, Word
-from pellucid.analysis.corpus.vectors import By, Space, activations, batches, chosen
+from pellucid.analysis.corpus.vectors import By, Space, activations, batches, chosen, tokenised
 from pellucid.models.activations import Activations
 
 LEAST = 50
@@ -241,12 +241,12 @@ def _compare(
 
 def _unread(corpus: Corpus, found: Int64[np.ndarray, " hit"], similarity: Float32[np.ndarray, " hit"]) -> _Reading:
     """Where the tokens stand in their sentences, which takes a tokenizer and no network."""
+    places = [corpus.row_of(token) for token in found.tolist()]
+    tokens = tokenised(corpus.encoder, [corpus.sentence(row) for row, _ in places])
     at = np.zeros((len(found), 3), dtype=np.int64)
-    for n, token in enumerate(found.tolist()):
-        row, number = corpus.row_of(token)
-        tokens = corpus.encoder.read(corpus.sentence(row))
-        place = int((tokens.parts[0] >= 0).nonzero()[number, 0])
-        at[n] = (place, *tokens.offsets[0, place].tolist())
+    for n, (_, number) in enumerate(places):
+        place = int((tokens.parts[n] >= 0).nonzero()[number, 0])
+        at[n] = (place, *tokens.offsets[n, place].tolist())
     similarity = np.clip(similarity, -1, 1).astype(np.float32)  # a few bytes may overshoot
     return _Reading(similarity, at, np.full(len(found), -1), np.full(len(found), np.nan, dtype=np.float32))
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
 from pellucid.models.text import TextEncoder, TextWarning
 
@@ -59,8 +60,14 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def activations(encoder: TextEncoder, texts: Sequence[str]) -> Activations:
-    """One pass over these texts. Pieces that the vocabulary lacks are counted when a corpus is built; here is no warning."""
+def tokenised(encoder: TextEncoder, texts: Sequence[str]) -> Tokens:
+    """These texts as the encoder reads them. Pieces that the vocabulary lacks are counted when a corpus is built, without a
+    warning here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TextWarning)
-        return encoder.activations(encoder.read(list(texts)))
+        return encoder.read(list(texts))
+
+
+def activations(encoder: TextEncoder, texts: Sequence[str]) -> Activations:
+    """One pass over these texts."""
+    return encoder.activations(tokenised(encoder, texts))
