@@ -11,6 +11,8 @@ from torch import Tensor
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import TextEncoder
 
+LONGEST = 30
+"""Tokens of the longest answer, unless asked otherwise."""
 ROWS = 8
 """Rows of a forward pass: windows are long, and more of them at once are no faster."""
 
@@ -106,7 +108,7 @@ def answer(
     context: str | Sequence[str] | None = None,
     *,
     top: int = 3,
-    longest: int = 30,
+    longest: int = LONGEST,
     threshold: float | None = None,
 ) -> list[Answer]:
     """The answer to each question from its context, with the `top` best spans of at most `longest` tokens.

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
+from pellucid.analysis.answers import LONGEST, best_spans
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import Head, TextEncoder
 
@@ -20,8 +21,6 @@ AT_ONCE = 24
 """Heads that are taken out in one pass, each in a row of its own."""
 MOST_LOGITS = 2**26
 """Of a pass. A masked-word head gives a whole vocabulary of them a token, so that long texts have fewer rows a pass."""
-LONGEST = 30
-"""Tokens of an answer, at most, where the caller does not say which span it is; as is usual for SQuAD."""
 
 
 @final
@@ -160,28 +159,14 @@ def head_effect(
     )  # fmt: skip
 
 
-def best_span(
-    start: Float32[Tensor, " token"], end: Float32[Tensor, " token"], allowed: Sequence[int], longest: int = LONGEST
-) -> tuple[int, int]:
-    """The first and last token, among those allowed, of the span of at most `longest` tokens whose two logits sum to most."""
-    sums = start.double()[:, None] + end.double()[None]
-    places = torch.arange(len(start))
-    length = places[None] - places[:, None] + 1
-    inside = torch.zeros(len(start), dtype=torch.bool)
-    inside[list(allowed)] = True
-    fits = inside[:, None] & inside[None] & (length >= 1) & (length <= longest)
-    at = int(sums.masked_fill(~fits, -torch.inf).argmax())
-    return at // len(start), at % len(start)
-
-
 def _answer(tokens: Tokens, outputs: object, span: tuple[int, int] | None) -> list[int]:
     if len(tokens.texts[0]) != 2:
         raise ValueError("the effect of a head on an answer needs a question and its context; one text was given")
     span = span or tokens.answers[0]
     if span is None:
         assert isinstance(outputs, dict)
-        context = (tokens.parts[0] == 1).nonzero()[:, 0].tolist()
-        span = best_span(outputs["start"][0], outputs["end"][0], context)
+        scores = best_spans(outputs["start"][0], outputs["end"][0], tokens.parts[0] == 1, LONGEST)
+        span = divmod(int(scores.argmax()), len(scores))
     if not 0 <= span[0] <= span[1] < len(tokens.pieces[0]):
         raise ValueError(f"no answer from token {span[0]} to {span[1]}; the text has {len(tokens.pieces[0])} tokens, from 0")
     return list(span)
