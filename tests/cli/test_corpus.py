@@ -64,7 +64,7 @@ def test_exact_finds_the_same_in_a_small_corpus(place):
         (("--token", "99", "--layer", "2"), "no token 99; the sentence has"),
         (("--token", "bank", "--layer", "1"), "has no hidden states of layer 1; it was built with those of layer 0, 2, 3"),
         (("--token", "bank", "--layer", "2", "--by", "heads", "--heads", "7"), "no head 7; a layer has 4"),
-        (("--token", "bank", "--layer", "2", "--heads", "x"), "'x' is no head; give numbers and ranges"),
+        (("--token", "bank", "--layer", "2", "--heads", "x"), "'x' is no head; give numbers or ranges"),
     ],
 )  # fmt: skip
 def test_wrong_requests_say_what_would_do(place, arguments, message):

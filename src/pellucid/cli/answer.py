@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pellucid.cli.console import json_flag, print_json, print_table
+from pellucid.cli.console import ENCODER, json_flag, print_json, print_table
 
 
 def given_text(text: str) -> str:
@@ -20,7 +20,7 @@ def encoder_flag(default: str) -> click.Option:
         ["--model", "-m"],
         default=default,
         show_default=True,
-        help="A name from `pellucid models`, the folder of an encoder, or hf:ORG/NAME.",
+        help=ENCODER,
     )
 
 

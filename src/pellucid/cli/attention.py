@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid.cli.console import json_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.console import ENCODER, json_flag, numbers, out_flag, print_json, print_table, progress
 
 if TYPE_CHECKING:  # torch is imported when the command runs, not for its help
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ def _command() -> click.Command:
         click.Argument(["text"]),
         click.Argument(["context"], required=False),
         click.Option(["--model", "-m"], default="minilm", show_default=True,
-                     help="An encoder: a name from `pellucid models`, the folder of a checkpoint, or hf:ORG/NAME."),
+                     help=ENCODER),
         click.Option(["--view"], type=click.Choice(VIEWS), default="arcs", show_default=True, help="What to draw."),
         click.Option(["--layer"], metavar="N|all",
                      help="From 1; -1 is the last.  [default: the last; all for overview, statistics and effect]"),
@@ -74,14 +74,12 @@ def run(
     from pellucid.models.load import load_encoder
     from pellucid.render.figures import save
 
-    chosen = _heads(heads)
+    chosen = None if heads == "all" else numbers(heads.split(","), "head", "--heads", "0,3-5, or all")
     wanted = _layer(layer)
     encoder = load_encoder(model)
     tokens = encoder.read(sys.stdin.read() if text == "-" else text, context)
     if masks:
-        if encoder.tokenizer.mask_token_id is None:
-            raise ValueError(f"the tokenizer of {encoder.name} has no mask token, so no token can be hidden")
-        tokens = tokens.hidden(0, masks, encoder.tokenizer.mask_token_id)
+        tokens = encoder.hide(tokens, masks)
     if view == "effect" and by_word:
         raise ValueError("the effect of a head is measured on wordpieces, as the network reads them; leave out --by-word")
     activations = encoder.activations(tokens)
@@ -264,20 +262,6 @@ def _layer(text: str | None) -> str | None:
     if text is not None and text != "all" and not re.fullmatch(r"-?\d+", text):
         raise click.BadParameter(f"{text!r} is no layer; give a number from 1, -1 for the last, or all", param_hint="--layer")
     return text
-
-
-def _heads(text: str) -> list[int] | None:
-    if text == "all":
-        return None
-    chosen: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not found or (found[2] and int(found[2]) < int(found[1])):
-            raise click.BadParameter(
-                f"{part!r} is no head; give numbers or ranges, such as 0,3-5, or all", param_hint="--heads"
-            )
-        chosen += range(int(found[1]), int(found[2] or found[1]) + 1)
-    return chosen
 
 
 attention = _command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid.cli.console import json_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
 
 if TYPE_CHECKING:  # the help needs neither torch nor matplotlib
     from pellucid.analysis.senses import Example, Separation
@@ -29,7 +29,7 @@ CORRECTIONS = ("none", "centred", "standardised", "all_but_the_top")
 @click.option("--example", "name", type=click.Choice(EXAMPLES), help="Ten sentences of a word of two senses.")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="A text file: one sentence a line, an empty line "
               "before each further sense.")  # fmt: skip
-@click.option("--model", "-m", default="minilm", show_default=True, help="An encoder: minilm, a folder, or hf:ORG/NAME.")
+@click.option("--model", "-m", default="minilm", show_default=True, help=ENCODER)
 @click.option("--metric", type=click.Choice(["cosine", "euclidean"]), default="cosine", show_default=True)
 @click.option("--layer", default="all", show_default=True, help="A layer, 0 for the embedding layer, or all.")
 @click.option("--pooling", type=click.Choice(["mean", "sum", "max", "first"]), default="mean", show_default=True,

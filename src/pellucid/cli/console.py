@@ -2,8 +2,9 @@
 
 import json
 import math
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,9 @@ model_flag = click.Option(
     help="A name from `pellucid models`, or ARCHITECTURE:PATH of a checkpoint of your own.",
 )
 
+ENCODER = "A name from `pellucid models`, the folder of an encoder, or hf:ORG/NAME."
+"""What --model of the commands that read text takes."""
+
 out_flag = click.Option(
     ["--out", "-o"],
     type=click.Path(path_type=Path),
@@ -27,6 +31,17 @@ out_flag = click.Option(
     show_default=True,
     help="Folder for pictures and records.",
 )
+
+
+def numbers(parts: Iterable[str], what: str, hint: str, example: str) -> list[int]:
+    """`0` and `3-5` as 0, 3, 4, 5; a usage error for anything else, naming what it should be."""
+    wanted: list[int] = []
+    for part in parts:
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not found or (found[2] and int(found[2]) < int(found[1])):
+            raise click.BadParameter(f"{part!r} is no {what}; give numbers or ranges, such as {example}", param_hint=hint)
+        wanted += range(int(found[1]), int(found[2] or found[1]) + 1)
+    return wanted
 
 
 def print_json(document: object) -> None:

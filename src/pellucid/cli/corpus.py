@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid.cli.console import json_flag, print_json, print_table, progress
+from pellucid.cli.console import ENCODER, json_flag, numbers, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from pellucid.analysis.corpus import Hit
@@ -16,17 +16,6 @@ if TYPE_CHECKING:
 SHIPPED = "shipped"
 AROUND = 34
 """Characters shown on either side of a match."""
-
-
-def numbers(text: str, what: str) -> list[int]:
-    """`0,3-5` as 0, 3, 4, 5; a usage error for anything else."""
-    wanted: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not found or (found[2] and int(found[2]) < int(found[1])):
-            raise click.BadParameter(f"{part!r} is no {what}; give numbers and ranges, such as 0,3-5", param_hint=f"--{what}s")
-        wanted += range(int(found[1]), int(found[2] or found[1]) + 1)
-    return wanted
 
 
 @click.group("corpus", epilog="Example: pellucid corpus build shipped --out corpus --layers 4 --limit-characters 200000")
@@ -39,9 +28,7 @@ def corpus() -> None:
 )
 @click.argument("sources", nargs=-1, required=True, metavar="TEXTFILE...")
 @click.option("--out", "-o", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the corpus; a new one.")
-@click.option(
-    "--model", "-m", default="minilm", show_default=True, help="An encoder: a name of `pellucid models`, or a folder."
-)
+@click.option("--model", "-m", default="minilm", show_default=True, help=ENCODER)
 @click.option("--layers", default="all", show_default=True, help="Layers to index, such as 0,4-6; 0 is the embedding layer.")
 @click.option("--no-heads", is_flag=True, help="Leave out the outputs of the heads: half the time and disk.")
 @click.option("--limit-characters", type=click.IntRange(1), help="Read no more of the text than this.")
@@ -53,7 +40,7 @@ def build(
     as_json: bool,
 ) -> int:  # fmt: skip
     """Index every token of text files: its vector at every layer, and what every head puts out."""
-    wanted = None if layers == "all" else numbers(layers, "layer")
+    wanted = None if layers == "all" else numbers(layers.split(","), "layer", "--layers", "0,3-5")
     from pellucid.analysis.corpus import build_corpus
     from pellucid.models.load import load_encoder
 
@@ -111,7 +98,7 @@ def search(
     quick: bool, out: Path | None, kind: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the tokens of the corpus in DIR that are most like one of SENTENCE."""
-    chosen = None if heads is None else numbers(heads, "head")
+    chosen = None if heads is None else numbers(heads.split(","), "head", "--heads", "0,3-5")
     from pellucid.analysis.corpus import open_corpus
 
     opened = open_corpus(folder)

@@ -7,19 +7,8 @@ from typing import Any
 
 import click
 
-from pellucid.cli.console import json_flag, model_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.console import json_flag, model_flag, numbers, out_flag, print_json, print_table, progress
 from pellucid.cli.flags import flags, given
-
-
-def numbers(texts: tuple[str, ...]) -> list[int]:
-    """`0 3-5` as 0, 3, 4, 5; a usage error for anything else."""
-    wanted: list[int] = []
-    for text in texts:
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-        if not found or (found[2] and int(found[2]) < int(found[1])):
-            raise click.BadParameter(f"{text!r} is no filter; give numbers or ranges, such as 0 3-5", param_hint="FILTER")
-        wanted += range(int(found[1]), int(found[2] or found[1]) + 1)
-    return wanted
 
 
 def _command() -> click.Command:
@@ -62,7 +51,7 @@ def run(
     from pellucid.stream import drain
 
     classifier = load_classifier(model)
-    chosen = numbers(wanted) or list(range(min(8, filter_layer(classifier, layer).shape[0])))
+    chosen = numbers(wanted, "filter", "FILTER", "0 3-5") or list(range(min(8, filter_layer(classifier, layer).shape[0])))
     options: dict[str, Any] = {**(ascent.preset(preset).options if preset else {}), **given(values, ascent.options)}
     pictures = list(expand(sources))
     images = classifier.read(pictures) if pictures else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid.cli.console import json_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from pellucid.analysis.passages import Passage, Span
@@ -25,9 +25,7 @@ POOLINGS = ("mean", "sum", "max", "first")
 @click.option(
     "--example", "-e", "example_id", metavar="ID", help="A worked example that ships: lighthouse, errand or observatory."
 )
-@click.option(
-    "--model", "-m", default="minilm-qa", show_default=True, help="An encoder: a name from `pellucid models`, or a folder."
-)
+@click.option("--model", "-m", default="minilm-qa", show_default=True, help=ENCODER)
 @click.option(
     "--against",
     default="minilm",
