@@ -18,7 +18,7 @@ import torch
 
 import pellucid as pl
 from pellucid.analysis.corpus import Corpus, build_corpus, open_corpus
-from pellucid.analysis.corpus.build import _vectors
+from pellucid.analysis.corpus.build import _read
 from pellucid.analysis.corpus.codes import nearest
 from pellucid.analysis.corpus.vectors import By, Space, chosen
 
@@ -83,11 +83,11 @@ def _products(
     lengths = np.diff(corpus.first_token)
     result = [np.empty((len(q), corpus.tokens), dtype=np.float32) for q in queries]
     sentences = [corpus.sentence(row) for row in range(len(corpus.rows))]
-    for space, batch, vectors in _vectors(corpus.encoder, sentences, lengths.tolist(), list({s: None for s, _ in kinds})):
+    for batch, act, kept in _read(corpus.encoder, sentences, lengths.tolist()):
         where = np.concatenate([np.arange(corpus.first_token[row], corpus.first_token[row + 1]) for row in batch])
-        for number, (of, _) in enumerate(kinds):
-            if of == space:
-                result[number][:, where] = torch.stack(queries[number]).numpy() @ vectors.T
+        vectors = {space: space.of(act)[kept].numpy() for space, _ in kinds}
+        for number, (space, _) in enumerate(kinds):
+            result[number][:, where] = torch.stack(queries[number]).numpy() @ vectors[space].T
     return result
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -23,6 +24,11 @@ def place(tmp_path_factory):
 
 def test_a_table_marks_the_match_in_its_sentence(place):
     done = shell("corpus", "search", "made", SENTENCES[2], "--token", "bank", "--occurrence", "2", "--layer", "2", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"(0\.9\d|1\.00) ", done.stdout.splitlines()[1])
+    done = shell(
+        "corpus", "search", "made", SENTENCES[2], "--token", "bank", "--occurrence", "2", "--layer", "2", "--reread", cwd=place
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["SIMILARITY", "POS", "NEXT", "WORD", "ATTENDS", "MOST", "TO", "SENTENCE"]
@@ -51,7 +57,7 @@ def test_json_has_every_part_of_a_hit_and_a_picture(place):
 def test_exact_finds_the_same_in_a_small_corpus(place):
     plain, exact = (
         shell("corpus", "search", "made", SENTENCES[3], "-t", "Paris", "-l", "0", "--count", "3", *more, cwd=place)
-        for more in ((), ("--exact",))
+        for more in (("--reread",), ("--exact",))
     )
     assert plain.stdout == exact.stdout != ""
 

@@ -90,12 +90,16 @@ def build(
 )
 @click.option("--count", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Hits wanted.")
 @click.option("--exact", is_flag=True, help="Read the whole corpus again instead of its index: slow, and never misses.")
-@click.option("--quick", is_flag=True, help="Read no sentence again: at once, with rounded similarities and no attention.")
+@click.option(
+    "--reread/--no-reread", default=None,
+    help="Read the sentences of the nearest again: seconds, and exact similarities. By default only with --heads, since "
+    "what a part of the heads attends to is not stored.",
+)  # fmt: skip
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for a picture of what the hits have in common.")
 @click.option("--format", "kind", type=click.Choice(["png", "svg"]), default="png", show_default=True, help="Of the picture.")
 def search(
     folder: Path, sentence: str, token: str, occurrence: int, layer: int, by: Any, heads: str | None, count: int, exact: bool,
-    quick: bool, out: Path | None, kind: str, as_json: bool,
+    reread: bool | None, out: Path | None, kind: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the tokens of the corpus in DIR that are most like one of SENTENCE."""
     chosen = None if heads is None else numbers(heads.split(","), "head", "--heads", "0,3-5")
@@ -114,7 +118,7 @@ def search(
             heads=chosen,
             count=count,
             exact=exact,
-            reread=not quick,
+            reread=reread,
             progress=lambda s: advance(s, "sentences"),
         )
     picture = None
@@ -132,7 +136,8 @@ def search(
             "picture": None if picture is None else str(picture),
         })  # fmt: skip
         return 0
-    rows = [(f"{h.similarity:.3f}", h.word.pos if h.word else "", _next(h), _attended(h), _marked(h)) for h in hits]
+    digits = 3 if hits.candidates else 2  # stored vectors say no more
+    rows = [(f"{h.similarity:.{digits}f}", h.word.pos if h.word else "", _next(h), _attended(h), _marked(h)) for h in hits]
     print_table(("SIMILARITY", "POS", "NEXT WORD", "ATTENDS MOST TO", "SENTENCE"), rows)
     if picture is not None:
         click.echo(f"picture: {picture}")

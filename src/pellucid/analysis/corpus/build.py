@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Bool, UInt16
+from torch import Tensor
 
 from pellucid.analysis.corpus import codes
-from pellucid.analysis.corpus.index import FORMAT, Corpus, open_corpus
+from pellucid.analysis.corpus.index import FORMAT, Corpus, attended, open_corpus
 from pellucid.analysis.corpus.rows import Rows, rows
 from pellucid.analysis.corpus.sentences import divide
-from pellucid.analysis.corpus.vectors import Space, activations, batches
+from pellucid.analysis.corpus.vectors import Space, activations, batches, most_attended
+from pellucid.models.activations import Activations
 from pellucid.models.text import TextEncoder
 
 TIMES = 380
@@ -45,6 +49,7 @@ def build_corpus(
     `text` is the path of a UTF-8 file, or a list in which a `Path` is a file and a `str` a text. `layers` are hidden states
     (0, the embedding layer, to the last) and, unless `heads` is False, the outputs of the heads of those from 1; by default
     all. The text is kept once and never rewritten: spaCy finds the sentences, and the encoder reads each as it would a query.
+    Of each layer from 1 the index also knows to which token every token attends most, mean over all heads.
     Sentences of fewer than three tokens are left out, and longer ones than the encoder reads divided; `Corpus.counts` says how
     many. `seed` chooses the sentences to which the codes are fitted. Vectors take `vector_bytes` each; by default as many
     as 380 times the text's own bytes allow for all of them, and at most 256.
@@ -160,8 +165,9 @@ def _fit(
     order = np.random.default_rng(seed).permutation(len(sentences))
     order = order[: 1 + int(np.searchsorted(np.cumsum(lengths[order]), SAMPLE))]
     samples: dict[Space, list[np.ndarray]] = {space: [] for space in spaces}
-    for space, _, vectors in _vectors(encoder, [sentences[int(i)] for i in order], lengths[order].tolist(), spaces):
-        samples[space].append(vectors)
+    for _, act, kept in _read(encoder, [sentences[int(i)] for i in order], lengths[order].tolist()):
+        for space in spaces:
+            samples[space].append(space.of(act)[kept].numpy())
     progress(0.35, "codes")
     return {
         space: codes.fit(np.concatenate(samples.pop(space)), each, encoder.heads if space.by == "heads" else 1)
@@ -178,26 +184,40 @@ def _encode(
     progress: Progress,
 ) -> None:
     tokens = int(read.first_token[-1])
-    stores = {
-        space: np.lib.format.open_memmap(folder / f"{space.name}.npy", "w+", dtype=np.uint8, shape=(tokens, code.bytes))
-        for space, code in fitted.items()
+    stores = {space.name: (np.uint8, code.bytes) for space, code in fitted.items()}
+    layers = sorted({space.layer for space in fitted if space.layer})
+    stores |= {attended(layer): (np.uint16, 2) for layer in layers}
+    files = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype=kind, shape=(tokens, width))
+        for name, (kind, width) in stores.items()
     }
     # subtle: a full disk under a memory map is a signal that ends the process, so the space is taken before it is written to
-    for space in stores:
-        with open(folder / f"{space.name}.npy", "r+b") as file:
+    for name in files:
+        with open(folder / f"{name}.npy", "r+b") as file:
             _reserve(file.fileno(), os.path.getsize(file.name))
     for start in range(0, len(sentences), CHUNK):
         part = [*sentences[start : start + CHUNK]]
         lengths = np.diff(read.first_token[start : start + CHUNK + 1]).tolist()
-        for space, batch, vectors in _vectors(encoder, part, lengths, list(fitted)):
-            encoded, at = fitted[space].encode(vectors), 0
+        for batch, act, kept in _read(encoder, part, lengths):
+            columns = {space.name: code.encode(space.of(act)[kept].numpy()) for space, code in fitted.items()}
+            columns |= {attended(layer): _attended(act, layer, kept) for layer in layers}
+            at = 0
             for number in batch:
                 first, length = read.first_token[start + number], lengths[number]
-                stores[space][first : first + length] = encoded[at : at + length]
+                for name, values in columns.items():
+                    files[name][first : first + length] = values[at : at + length]
                 at += length
         progress(0.35 + 0.65 * min(1.0, read.first_token[min(start + CHUNK, len(sentences))] / tokens), "vectors")
-    for store in stores.values():
-        store.flush()
+    for file in files.values():
+        file.flush()
+
+
+def _attended(act: Activations, layer: int, kept: Bool[Tensor, "batch token"]) -> UInt16[np.ndarray, "kept 2"]:
+    """Of each token, which of its sentence's tokens it attends to most, and that attention in 65,535ths."""
+    places, weights = most_attended(act, layer)
+    # subtle: counted without the special tokens, as the rows of the index are
+    numbers = (kept.cumsum(1) - 1).gather(1, places)
+    return torch.stack([numbers[kept], (weights[kept] * 65_535).round()], 1).numpy().astype(np.uint16)
 
 
 def _reserve(descriptor: int, size: int) -> None:
@@ -205,16 +225,15 @@ def _reserve(descriptor: int, size: int) -> None:
         os.posix_fallocate(descriptor, 0, size)
 
 
-def _vectors(
-    encoder: TextEncoder, sentences: Sequence[str], lengths: Sequence[int], spaces: Sequence[Space]
-) -> Iterator[tuple[Space, list[int], np.ndarray]]:
-    """Of each batch and space, the sentences' numbers here and their tokens' vectors one after another, without specials."""
+def _read(
+    encoder: TextEncoder, sentences: Sequence[str], lengths: Sequence[int]
+) -> Iterator[tuple[list[int], Activations, Bool[Tensor, "batch token"]]]:
+    """Of each batch, the sentences' numbers here, its activations, and which of its tokens the index keeps: not the special."""
     for batch in batches(lengths):
         act = activations(encoder, [sentences[i] for i in batch])
         kept = act.tokens.parts >= 0
         assert kept.sum(1).tolist() == [lengths[i] for i in batch]
-        for space in spaces:
-            yield space, batch, space.of(act)[kept].numpy()
+        yield batch, act, kept
 
 
 def _sweep(parent: Path, name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from pellucid.analysis.corpus.codes import Code, scanner
 from pellucid.analysis.corpus.sentences import covering
@@ -17,9 +17,15 @@ from pellucid.analysis.corpus.vectors import By, Space
 from pellucid.models.load import load_encoder
 from pellucid.models.text import TextEncoder
 
-FORMAT = "pellucid corpus 1"
+FORMAT = "pellucid corpus 2"
 KINDS = ("pos", "dep", "ent")
 """Part of speech, syntactic dependency, type of named entity."""
+
+
+def attended(layer: int) -> str:
+    """Names the array of what every token attends to most in block `layer`: which of its sentence's tokens, special ones not
+    counted, and that attention in 65,535ths."""
+    return f"attended-{layer:02}"
 
 
 @final
@@ -130,6 +136,14 @@ class Corpus:
                 del self._scanners[next(iter(self._scanners))]
             self._scanners[space] = scanner(_mapped(self.folder / f"{space.name}.npy"))
         return self._scanners[space]
+
+    def attention(
+        self, tokens: Int64[np.ndarray, " token"], layer: int
+    ) -> tuple[Int64[np.ndarray, " token"], Float32[np.ndarray, " token"]]:
+        """Of tokens of the corpus, which token of their sentence they attend to most in block `layer`, mean over all heads, and
+        that attention to the fourth digit. Special tokens are neither counted nor attended to."""
+        kept = np.asarray(_mapped(self.folder / f"{attended(layer)}.npy")[tokens])
+        return kept[:, 0].astype(np.int64), kept[:, 1].astype(np.float32) / 65_535
 
     def search(self, *args: Any, **options: Any) -> Any:
         """See `pellucid.analysis.corpus.search.search`."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pellucid.analysis.corpus.codes import nearest
 from pellucid.analysis.corpus.index import Corpus, Word
-from pellucid.analysis.corpus.vectors import By, Space, activations, batches, chosen, tokenised
+from pellucid.analysis.corpus.vectors import By, Space, activations, batches, chosen, most_attended, tokenised
 from pellucid.models.activations import Activations
 
 LEAST = 50
@@ -26,8 +26,8 @@ class Hit:
     ones, so that `encoder.read(hit.sentence)` has the match there."""
 
     similarity: float
-    """Cosine, from a new reading of the sentence: exact in float32. Of heads, the mean of the chosen heads' cosines. Without a
-    new reading it is what the stored bytes say, a few hundredths off."""
+    """Cosine; of heads, the mean of the chosen heads' cosines. From a new reading of the sentence it is exact in float32, else
+    what the stored bytes say, a few hundredths off."""
     row: int
     token: int
     sentence: str
@@ -40,8 +40,7 @@ class Hit:
     next: Word | None
     """The word after that one; None at the sentence's end."""
     attended: Word | None
-    """The word of the token to which the match attends most in block `layer`, mean over the chosen heads; None for layer 0, and
-    for sentences that were not read again."""
+    """The word of the token to which the match attends most in block `layer`, mean over the chosen heads; None for layer 0."""
     attention: float | None
     """That mean attention, to that one token."""
     offset: int | None
@@ -92,7 +91,7 @@ def search(
     count: int = 50,
     exact: bool = False,
     candidates: int | None = None,
-    reread: bool = True,
+    reread: bool | None = None,
     specials: bool = False,
     hit: Hit | None = None,
     progress: Callable[[float], None] = lambda share: None,
@@ -100,12 +99,14 @@ def search(
     """The `count` tokens of the corpus most similar to a token of a text, to a vector, or to a hit of an earlier search.
 
     `query` with `row` and `token` are activations by the corpus's encoder and a place in them. Tokens are compared by their
-    hidden state at `layer`, or by what the chosen `heads` of block `layer` put out, each head with equal weight. The stored
-    vectors, all of them, choose `candidates` tokens (by default twice `count`, four times for a part of the heads, and at least
-    50), whose sentences are read again: order and similarity are exact among those. `exact` reads the whole corpus instead.
-    Without `reread` no sentence is read: the stored vectors alone say which tokens are nearest, their similarity is that of the
-    few bytes that are kept, and what a match attends to stays unknown; that takes a tenth of a second rather than seconds.
-    `specials` lets the word attended most be a special token, which then shows as None.
+    hidden state at `layer`, or by what the chosen `heads` of block `layer` put out, each head with equal weight.
+
+    The stored vectors, all of them, say which tokens are nearest, in a tenth of a second; similarities are then those of the
+    few bytes that are kept. With `reread` they choose `candidates` tokens (by default twice `count`, four times for a part of
+    the heads, and at least 50), whose sentences are read again, in seconds: order and similarity are exact among those.
+    `exact` reads the whole corpus instead. What a match attends to is stored as the mean over all heads and without special
+    tokens, so for a part of the heads, or with `specials`, which lets the word attended most be a special token and show as
+    None, sentences are always read again, unless `reread` is False: then that stays unknown.
 
     Raises ValueError for a layer that was not built, and for a query of another encoder, by whole words, zero or not finite;
     IndexError for a row, token or head that does not exist.
@@ -118,13 +119,15 @@ def search(
     if by == "heads":
         vector = chosen(vector, numbers, corpus.encoder.heads)
     scale = (corpus.encoder.heads / len(numbers)) ** 0.5 if by == "heads" else 1.0
-    if exact and not reread:
+    if exact and reread is False:
         raise ValueError("an exact search reads every sentence; leave out reread=False")
+    stored = len(numbers) == corpus.encoder.heads and not specials
+    again = not stored if reread is None else reread
     if exact:
         found = np.arange(corpus.tokens)
-    elif not reread:
+    elif not again:
         found, products = nearest(corpus.scanner(space), corpus.codes[space], vector.numpy(), count)
-        unread = _unread(corpus, found, products * scale)
+        unread = _unread(corpus, found, products * scale, layer if stored else 0)
         hits = tuple(_hit(corpus, int(token), unread, n) for n, token in enumerate(found))
         return Hits(hits, corpus, vector, by, layer, tuple(numbers), exact, 0, specials)
     else:
@@ -221,34 +224,37 @@ def _compare(
     for batch in batches(lengths):
         act = activations(corpus.encoder, [corpus.sentence(int(distinct[i])) for i in batch])
         products = space.of(act) @ query
-        attention = act.attention(space.layer, heads).mean(1) if space.layer else None
+        to_most = most_attended(act, space.layer, heads, specials) if space.layer else None
         for line, i in enumerate(batch):
             here = slice(starts[i], ends[i])
             places = (act.tokens.parts[line] >= 0).nonzero()[:, 0]
             mine = places[torch.from_numpy(found[here] - corpus.first_token[distinct[i]])]
             similarity[here] = products[line, mine].numpy()
             at[here, 0], at[here, 1:] = mine.numpy(), act.tokens.offsets[line, mine].numpy()
-            if attention is not None:
-                allowed = act.tokens.mask[line] if specials else act.tokens.parts[line] >= 0
-                highest = attention[line, mine].masked_fill(~allowed, -1.0).max(-1)
-                text = act.tokens.parts[line, highest.indices] >= 0
-                to[here] = torch.where(text, act.tokens.offsets[line, highest.indices, 0], -1).numpy()
-                weight[here] = highest.values.numpy()
+            if to_most is not None:
+                most = to_most[0][line, mine]
+                text = act.tokens.parts[line, most] >= 0
+                to[here] = torch.where(text, act.tokens.offsets[line, most, 0], -1).numpy()
+                weight[here] = to_most[1][line, mine].numpy()
         done += len(batch)
         progress(done / len(distinct))
     return _Reading(similarity, at, to, weight)
 
 
-def _unread(corpus: Corpus, found: Int64[np.ndarray, " hit"], similarity: Float32[np.ndarray, " hit"]) -> _Reading:
-    """Where the tokens stand in their sentences, which takes a tokenizer and no network."""
+def _unread(corpus: Corpus, found: Int64[np.ndarray, " hit"], similarity: Float32[np.ndarray, " hit"], layer: int) -> _Reading:
+    """Where the tokens stand in their sentences, which takes a tokenizer and no network, and what the index says of their
+    attention in block `layer`; 0 for none."""
     places = [corpus.row_of(token) for token in found.tolist()]
     tokens = tokenised(corpus.encoder, [corpus.sentence(row) for row, _ in places])
-    at = np.zeros((len(found), 3), dtype=np.int64)
+    at, to = np.zeros((len(found), 3), dtype=np.int64), np.full(len(found), -1)
+    attended, weight = corpus.attention(found, layer) if layer else (None, np.full(len(found), np.nan, dtype=np.float32))
     for n, (_, number) in enumerate(places):
-        place = int((tokens.parts[n] >= 0).nonzero()[number, 0])
-        at[n] = (place, *tokens.offsets[n, place].tolist())
+        kept = (tokens.parts[n] >= 0).nonzero()[:, 0]
+        at[n] = (int(kept[number]), *tokens.offsets[n, kept[number]].tolist())
+        if attended is not None:
+            to[n] = int(tokens.offsets[n, kept[attended[n]], 0])
     similarity = np.clip(similarity, -1, 1).astype(np.float32)  # a few bytes may overshoot
-    return _Reading(similarity, at, np.full(len(found), -1), np.full(len(found), np.nan, dtype=np.float32))
+    return _Reading(similarity, at, to, weight)
 
 
 def _hit(corpus: Corpus, token: int, read: _Reading, n: int) -> Hit:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from pellucid.inputs.text import Tokens
@@ -46,6 +46,16 @@ def chosen(vector: Float32[Tensor, " width"], heads: Sequence[int], of: int) -> 
     parts = torch.zeros(of, len(vector) // of)
     parts[list(heads)] = torch.nn.functional.normalize(vector.unflatten(0, (of, -1))[list(heads)], dim=-1)
     return torch.nn.functional.normalize(parts.flatten(), dim=0)
+
+
+def most_attended(
+    act: Activations, layer: int, heads: Sequence[int] | None = None, specials: bool = False
+) -> tuple[Int64[Tensor, "batch token"], Float32[Tensor, "batch token"]]:
+    """The token to which each token attends most in block `layer`, mean over the heads, and that attention; special tokens
+    only with `specials`."""
+    allowed = act.tokens.mask if specials else act.tokens.parts >= 0
+    weights, places = act.attention(layer, heads).mean(1).masked_fill(~allowed[:, None, :], -1.0).max(-1)
+    return places, weights
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
