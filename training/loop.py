@@ -55,7 +55,7 @@ def run(
     """
     args.out.mkdir(parents=True, exist_ok=True)
     state, log = args.out / "state.pt", args.out / "log.jsonl"
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     highest = [group["lr"] for group in optimizer.param_groups]
     recipe = {name: str(value) for name, value in sorted(vars(args).items()) if name not in ("out", "threads")}
     first, smooth = 0, math.nan

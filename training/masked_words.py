@@ -1,10 +1,11 @@
 """Tunes MiniLM as a masked-word model: a BERT head over the tied word embeddings, the encoder tuned along.
 
-    python training/masked_words.py runs/mlm            (about 80 minutes on one core; stop it and run it again to resume)
+    python training/masked_words.py runs/mlm --more runs/more      (stop it and run it again to resume)
 
 Text: the 89 Wikipedia articles and two novels that ship with the package, four articles and the last twentieth of each novel
-held out. Chunks of 128 tokens begin at another place in every epoch. A fifth of the tokens is asked for: in every other chunk
-whole words, in the rest single wordpieces; of these 80 % are shown as [MASK], 10 % as another token, 10 % as they are.
+held out; with `--more`, as many chunks again in every epoch from the files of a folder (`more_text.py`), drawn anew. Chunks of
+128 tokens begin at another place in every epoch. A fifth of the tokens is asked for, all shown as [MASK]: in every fourth chunk
+whole words, in the rest single wordpieces. No dropout: over so few epochs it costs a quarter of the time and gains nothing.
 """
 
 import os
@@ -12,10 +13,12 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import random
+from pathlib import Path
 from typing import Any
 
 import torch
 from loop import arguments, run
+from safetensors.torch import load_file
 from start import TEXT, encoder_folder, lora, save, starting_point
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -27,7 +30,7 @@ ASKED = 0.20
 class Text:
     """The training and held-out token ids, and which tokens continue a word."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, more: Path | None = None) -> None:
         self.length = length
         self.tokenizer = Tokenizer.from_file(str(encoder_folder() / "tokenizer.json"))
         self.tokenizer.no_truncation()
@@ -53,6 +56,8 @@ class Text:
             training.append(self._ids(kept))
             self.held_out[path.stem] = self._chunks(self._ids(held), 0)
         self.training = training
+        lines = [p.read_text(encoding="utf-8").splitlines() for p in sorted(more.glob("*.txt"))] if more else []
+        self.more = [self._ids(random.Random(1).sample(some, len(some))) for some in lines]
 
     def _ids(self, documents: list[str]) -> Tensor:
         lines = [line for d in documents for line in d.split("\n") if line and not line.startswith("= ")]
@@ -69,32 +74,40 @@ class Text:
         draw = torch.Generator().manual_seed(seed * 7919 + number)
         offset = int(torch.randint(0, self.length - 2, (1,), generator=draw))
         chunks = torch.cat([self._chunks(ids, offset) for ids in self.training])
+        if self.more:
+            others = torch.cat([self._chunks(ids, offset) for ids in self.more])
+            chunks = torch.cat([chunks, others[torch.randperm(len(others), generator=draw)[: len(chunks)]]])
         return chunks[torch.randperm(len(chunks), generator=draw)]
 
     def asked(self, chunks: Tensor) -> Tensor:
-        """Which tokens are to be predicted: whole words in even rows, single wordpieces in odd ones."""
+        """Which tokens are to be predicted: whole words in every fourth row, single wordpieces in the others."""
         starts = ~self.continues[chunks]
         word = starts.cumsum(1) - 1
         by_word = (torch.rand(chunks.shape) < ASKED).gather(1, word)
         by_token = torch.rand(chunks.shape) < ASKED
-        even = (torch.arange(len(chunks)) % 2 == 0)[:, None]
-        asked = torch.where(even, by_word, by_token)
+        fourth = (torch.arange(len(chunks)) % 4 == 0)[:, None]
+        asked = torch.where(fourth, by_word, by_token)
         asked[:, 0] = asked[:, -1] = False
         return asked
 
 
 def main() -> None:
-    parser = arguments(__doc__ or "", steps=3000, rate=5e-4)
+    parser = arguments(__doc__ or "", steps=8000, rate=5e-4)
     parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--more", type=Path, help="a folder of further text files")
+    parser.add_argument("--begin", type=Path, help="the folder of an earlier run to begin from")
     parser.add_argument("--fixed-embeddings", action="store_true", help="leave the word embeddings as they are")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    text = Text(args.length)
-    module = starting_point("masked_words")
+    text = Text(args.length, args.more)
+    module = starting_point("masked_words", dropout=0.0)
     frequency = torch.bincount(torch.cat(text.training), minlength=text.size).float() + 0.1
     with torch.no_grad():
         module.cls.predictions.bias.copy_((frequency / frequency.sum()).log())
+    if args.begin:
+        kept = {name: t.float() for name, t in load_file(args.begin / "weights.safetensors").items()}
+        module.load_state_dict(kept | {"cls.predictions.decoder.weight": kept["bert.embeddings.word_embeddings.weight"]})
     head = [p for n, p in module.named_parameters() if n.startswith("cls.") and "decoder.weight" not in n]
     if args.lora:
         module = lora(module, args.lora)
@@ -116,10 +129,7 @@ def main() -> None:
             current[:] = [number, text.epoch(number, args.seed)]
         batch: Tensor = current[1][row * args.batch : (row + 1) * args.batch]  # type: ignore[index]
         asked = text.asked(batch)
-        shown = torch.rand(batch.shape)
-        other = torch.randint(1000, text.size, batch.shape)
-        given = torch.where(asked & (shown < 0.8), text.mask, torch.where(asked & (shown > 0.9), other, batch))
-        return cross_entropy(logits(module, given, asked).float(), batch[asked])
+        return cross_entropy(logits(module, batch.masked_fill(asked, text.mask), asked).float(), batch[asked])
 
     result = run(module, groups, loss_of, args, lambda: scores(module, text), evaluate_every=500)
     save(module, args.out, "masked_words", {"held_out": text.articles, **result})

