@@ -44,11 +44,14 @@ if TYPE_CHECKING:
     from pellucid.attribution import Attribution as Attribution
     from pellucid.explain import explain as explain
     from pellucid.explain import explain_stream as explain_stream
+    from pellucid.explain import measure as measure
     from pellucid.explain import record as record
     from pellucid.inputs.image import Images as Images
     from pellucid.inputs.photograph import ImageWarning as ImageWarning
     from pellucid.inputs.photograph import observation_paths as observation_paths
     from pellucid.inputs.text import Tokens as Tokens
+    from pellucid.measurement import Interval as Interval
+    from pellucid.measurement import Measurement as Measurement
     from pellucid.methods import methods as methods
     from pellucid.methods.filter_image import FilterImage as FilterImage
     from pellucid.methods.filter_maps import FilterMaps as FilterMaps
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     from pellucid.methods.filter_maps import filter_maps as filter_maps
     from pellucid.methods.filter_maps import strongest_patches as strongest_patches
     from pellucid.methods.filters import filters as filters
+    from pellucid.metrics import Metric as Metric
+    from pellucid.metrics import metrics as metrics
     from pellucid.models.activations import Activations as Activations
     from pellucid.models.cards import card as card
     from pellucid.models.image import ImageClassifier as ImageClassifier
@@ -90,7 +95,10 @@ _WHERE = {
     "ImageClassifier": "models.image",
     "ImageWarning": "inputs.photograph",
     "Images": "inputs.image",
+    "Interval": "measurement",
+    "Measurement": "measurement",
     "Method": "stream",
+    "Metric": "metrics",
     "Passage": "analysis.passages",
     "Patch": "methods.filter_maps",
     "Phases": "analysis.phases",
@@ -121,7 +129,9 @@ _WHERE = {
     "head_statistics": "analysis.head_statistics",
     "histogram": "analysis.corpus",
     "load": "models.load",
+    "measure": "explain",
     "methods": "methods",
+    "metrics": "metrics",
     "observation_paths": "inputs.photograph",
     "open_corpus": "analysis.corpus",
     "passage": "analysis.passages",

@@ -1,4 +1,4 @@
-"""`explain`: the one place where model, source, method and limits meet."""
+"""`explain` and `measure`: the one place where model, source, method or metric, and limits meet."""
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -10,7 +10,9 @@ from PIL import Image
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import open_photograph, remember
+from pellucid.measurement import Measurement
 from pellucid.methods import methods
+from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier, Target
 from pellucid.models.load import load_classifier
 from pellucid.registry import OptionValue
@@ -87,6 +89,36 @@ def explain_stream(
             answers.close()
 
     return finished()
+
+
+def measure(
+    model: ImageClassifier | str | Path,
+    source: Any,
+    attribution: Attribution,
+    *,
+    metric: str,
+    tolerance: float | None = None,
+    deadline: float | None = None,
+    progress: Callable[[Measurement], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    **options: Any,
+) -> Measurement:
+    """What a metric says of the attribution of each image in `source`, which must be the images that were explained.
+
+    `tolerance` stops as soon as no value's 95 % interval reaches further than that to either side; `deadline`, `progress` and
+    `cancelled` are those of `explain`. Raises ValueError where images and attribution do not belong together.
+    """
+    chosen = metrics[metric]
+    model = model if isinstance(model, ImageClassifier) else load_classifier(model)
+    model.check_mode()
+    images = model.read(source)
+    if len(images) != len(attribution):
+        raise ValueError(f"{len(images)} images, and an attribution of {len(attribution)}; give the images that were explained")
+    if attribution.scores.shape[2:] != images.features.shape[2:]:
+        sizes = [" x ".join(map(str, one.shape[2:])) for one in (attribution.scores, images.features)]
+        raise ValueError(f"the attribution is of {sizes[0]} px, and the network reads {sizes[1]}; it is of another network")
+    stream = chosen.stream(model.rather_than(attribution.against), images, attribution, **options)
+    return drain(bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled), progress)
 
 
 def by_name(method: Method[..., Attribution], option: str, value: Any) -> Any:
