@@ -9,9 +9,10 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances
 
 import pellucid as pl
+from pellucid.inputs.designs import drawing
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.inputs.superpixels import grid
-from pellucid.methods.lime import cosine_kernel, draw_visible, lime
+from pellucid.methods.lime import cosine_kernel, lime
 from tests import networks
 from tests.conftest import pictures, wrapped
 
@@ -63,11 +64,12 @@ def replica(
     target: int,
     output: Any,
     samples: int,
-    keep: float | None,
+    design: Any,
+    keep: float = 0.7,
 ) -> tuple[Ridge, float, np.ndarray]:
     """Section 3.3 written out: every mask and image held at once, scikit-learn's ridge."""
     number = int(segments.max()) + 1
-    visible = draw_visible(torch.Generator().manual_seed(0), samples, number, keep)
+    visible = drawing(design, number, keep, 0)(samples)
     visible[0] = True
     hidden = torch.stack([image.features[0, :, segments == s].mean(1) for s in range(number)], 1)[:, segments]
     batch = torch.stack([torch.where(row[segments], image.features[0], hidden) for row in visible])
@@ -80,13 +82,12 @@ def replica(
 
 
 @pytest.mark.parametrize("output", ["probability", "logit"])
-@pytest.mark.parametrize("design", ["coin", "uniform"])
-def test_equals_the_slow_replica(small_network: pl.ImageClassifier, output: Any, design: Any) -> None:
+@pytest.mark.parametrize(("design", "keep"), [("coin", 0.7), ("uniform", 0.7), ("hadamard", 0.5)])
+def test_equals_the_slow_replica(small_network: pl.ImageClassifier, output: Any, design: Any, keep: float) -> None:
     images, target = pictures(small_network, 2), torch.tensor([1, 3])
-    a = lime(small_network, images, target, output=output, design=design, keep=0.7, samples=130, **COARSE)
+    a = lime(small_network, images, target, output=output, design=design, keep=keep, samples=130, **COARSE)
     for i in range(2):
-        keep = 0.7 if design == "coin" else None
-        ridge, score, weights = replica(small_network, images[i], a.segments[i], int(target[i]), output, 130, keep)
+        ridge, score, weights = replica(small_network, images[i], a.segments[i], int(target[i]), output, 130, design, keep)
         largest = float(np.abs(ridge.coef_).max())
         np.testing.assert_allclose(a.segment_weights[i].numpy(), ridge.coef_, rtol=1e-4, atol=1e-4 * largest)
         assert float(a.extras["intercept"][i]) == pytest.approx(float(ridge.intercept_), rel=1e-4, abs=1e-4 * largest)
@@ -103,7 +104,7 @@ def test_the_course_preset_is_the_classic_settings_written_out() -> None:
     a = pl.explain(relu, images, method="lime", preset="course", target=2)
     segments = torch.from_numpy(slic(images.pixels[0].numpy() / 255, n_segments=200, compactness=1, sigma=1, start_label=0))
     assert torch.equal(a.segments[0], segments)
-    ridge, score, _ = replica(relu, images, segments, int(target), "logit", 1000, 0.5)
+    ridge, score, _ = replica(relu, images, segments, int(target), "logit", 1000, "coin", 0.5)
     np.testing.assert_allclose(a.segment_weights[0].numpy(), ridge.coef_, atol=1e-4 * float(np.abs(ridge.coef_).max()))
     assert float(a.fit) == pytest.approx(score, abs=1e-4)
     assert a.view == {"top": 11, "min_weight": 0.05}
@@ -113,8 +114,8 @@ def test_the_course_preset_is_the_classic_settings_written_out() -> None:
 
 def test_standard_errors_equal_the_textbook_formula(relu: pl.ImageClassifier) -> None:
     images = pictures(relu, 1)
-    a = lime(relu, images, torch.tensor([0]), samples=80, **COARSE)
-    visible = draw_visible(torch.Generator().manual_seed(0), 80, 16, 0.5)
+    a = lime(relu, images, torch.tensor([0]), samples=80, design="coin", **COARSE)
+    visible = drawing("coin", 16, 0.5, 0)(80)
     visible[0] = True
     x = np.hstack([np.ones((80, 1)), visible.numpy()])
     w = np.diag(cosine_kernel(visible.sum(1), 16, 0.25).numpy())
@@ -137,9 +138,9 @@ def test_standard_errors_equal_the_textbook_formula(relu: pl.ImageClassifier) ->
 @pytest.mark.parametrize(
     ("made", "options"),
     [
-        (networks.smooth_cnn, {}),
-        (networks.relu_cnn, {}),
-        (networks.Residual, {"keep": 0.8, "output": "logit"}),
+        (networks.smooth_cnn, {"design": "coin"}),
+        (networks.relu_cnn, {"design": "coin"}),
+        (networks.Residual, {"design": "coin", "keep": 0.8, "output": "logit"}),
         (networks.smooth_cnn, {"design": "uniform"}),
     ],
 )
@@ -162,6 +163,21 @@ def test_error_estimates_are_honest(made: Any, options: dict[str, Any]) -> None:
         assert 1 / 1.5 < float(torch.cat([a.error for a in answers]).median() / missed) < 1.5
 
 
+def test_a_hadamard_design_needs_half_the_samples(relu: pl.ImageClassifier) -> None:
+    """Over 12 seeds, with as many samples as a full design has, and its error is no less than it says."""
+    images = pictures(relu, 1)
+    target = relu.targets(images)
+    options: dict[str, Any] = {"segmentation": "grid", "segments": 49, "alpha": 1e-3}
+    settled = lime(relu, images, target, samples=20_000, seed=99, **options).segment_weights[0]
+    missed: dict[tuple[str, int], float] = {}
+    for design, samples in (("hadamard", 128), ("coin", 256)):
+        runs = [lime(relu, images, target, samples=samples, design=design, seed=seed, **options) for seed in range(12)]  # pyright: ignore[reportArgumentType]
+        off = torch.stack([(a.segment_weights[0] - settled).norm() / settled.norm() for a in runs])
+        missed[design, samples] = float(off.median())
+        assert missed[design, samples] < 1.2 * float(torch.cat([a.error for a in runs]).median())
+    assert missed["hadamard", 128] <= missed["coin", 256]
+
+
 def test_a_tolerance_is_kept(relu: pl.ImageClassifier) -> None:
     a = pl.explain(relu, pictures(relu), method="lime", tolerance=0.1, **COARSE)
     assert a.worst_error <= 0.1
@@ -182,7 +198,7 @@ def test_with_a_fair_coin_the_kernel_fades_as_superpixels_get_finer(
 
 def test_what_we_do_about_it_looks_nearer_the_image(smooth: pl.ImageClassifier) -> None:
     images = pictures(smooth)
-    settings: list[dict[str, Any]] = [{}, {"design": "uniform"}, {"keep": 0.9}]
+    settings: list[dict[str, Any]] = [{}, {"design": "uniform"}, {"design": "coin", "keep": 0.9}]
     usual, uniform, near = (
         pl.explain(smooth, images, method="lime", segmentation="grid", segments=64, **more) for more in settings
     )
@@ -196,15 +212,6 @@ def test_what_we_do_about_it_looks_nearer_the_image(smooth: pl.ImageClassifier) 
 def test_cosine_kernel_of_the_paper() -> None:
     kernel = cosine_kernel(torch.tensor([0, 1, 4]), 4, 0.25).tolist()
     assert kernel == pytest.approx([np.exp(-8), np.exp(-2), 1.0])
-
-
-def test_uniform_draws_show_every_number_equally_often_and_every_superpixel_alike() -> None:
-    visible = draw_visible(torch.Generator().manual_seed(0), 20_000, 4, None)
-    shares = torch.bincount(visible.sum(1)) / 20_000
-    torch.testing.assert_close(shares, torch.full((5,), 0.2), rtol=0, atol=0.012)
-    torch.testing.assert_close(visible.float().mean(0), torch.full((4,), 0.5), rtol=0, atol=0.015)
-    coin = draw_visible(torch.Generator().manual_seed(0), 20_000, 4, 0.8)
-    torch.testing.assert_close(coin.float().mean(0), torch.full((4,), 0.8), rtol=0, atol=0.012)
 
 
 # ------------------------------------------------------------------------------------------------------- behaviour
@@ -302,11 +309,11 @@ def test_label_map_without_its_segmentation(relu: pl.ImageClassifier) -> None:
 def test_a_kernel_that_leaves_nothing_to_fit(relu: pl.ImageClassifier) -> None:
     message = (
         "kernel_width=0.05: a sample that shows 50% of the superpixels would weigh 4e-08 and the whole image 1, "
-        "so nothing is left to fit; widen the kernel, raise keep, or set design='uniform'"
+        "so nothing is left to fit; widen the kernel, or set design='uniform', or design='coin' and a higher keep"
     )
     with pytest.raises(ValueError, match=message):
         pl.explain(relu, pictures(relu, 1), method="lime", kernel_width=0.05)
-    ways_out: list[dict[str, Any]] = [{"keep": 0.9}, {"design": "uniform"}]
+    ways_out: list[dict[str, Any]] = [{"design": "coin", "keep": 0.9}, {"design": "uniform"}]
     for way_out in ways_out:
         a = pl.explain(relu, pictures(relu, 1), method="lime", kernel_width=0.05, samples=100, **COARSE, **way_out)
         assert torch.isfinite(a.scores).all()
