@@ -1,0 +1,76 @@
+"""Seed stability: does another seed give the same map? By Spearman's rank correlation, 1904, https://doi.org/10.2307/1412159"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Annotated
+
+import torch
+from jaxtyping import Float32
+from pydantic import Field
+from torch import Tensor
+
+from pellucid.again import again
+from pellucid.attribution import Attribution, Work
+from pellucid.inputs.baselines import draw_seed
+from pellucid.inputs.image import Images
+from pellucid.measurement import Measurement
+from pellucid.metrics import metrics
+from pellucid.models.image import ImageClassifier
+from pellucid.ranks import margin, spearman
+
+
+@metrics.register(higher_is_better=True, unit="rank correlation")
+def seed_stability(
+    model: ImageClassifier,
+    inputs: Images,
+    attribution: Attribution,
+    *,
+    draws: Annotated[int, Field(ge=1, le=100, description="Other seeds that the method is run with.")] = 3,
+) -> Iterator[Measurement]:
+    """How alike the maps of different seeds order the pixels: 1, the map owes nothing to chance; 0, it owes everything to it.
+
+    The mean rank correlation over all pairs among the map and those of `draws` other seeds, made from its own; the channels
+    are folded as the attribution declares, and signs count. A method without a seed has no chance in it and gives exactly 1.
+    `extras["pairs"]`: every pair, `batch pair`.
+
+    The interval is a jackknife over the maps, since pairs that share a map are not independent; of one other seed there is
+    none, and low and high equal the value. NaN where a map is constant, or cannot be made again.
+    """
+    if attribution.method and attribution.seed is None:
+        ones = torch.ones(len(inputs))
+        yield Measurement(ones, ones, ones, Work(0, 0, 1.0), notes={"deterministic": f"{attribution.method} has no seed"})
+        return
+    maps = [attribution.map()]
+    pairs: dict[tuple[int, int], Tensor] = {}
+    work = Work(0, 0, 0.0)
+    for draw in range(1, draws + 1):
+        try:
+            other = again(model, inputs, attribution, seed=other_seed(attribution.seed or 0, draw))
+        except (ValueError, KeyError) as error:
+            nothing = torch.full((len(inputs),), torch.nan)
+            yield Measurement(
+                nothing, nothing, nothing, Work(work.forwards, work.backwards, 1.0), notes={"no value": str(error)}
+            )
+            return
+        maps.append(other.map())
+        pairs |= {(n, draw): spearman(maps[n], maps[draw]) for n in range(draw)}
+        work = Work(work.forwards + other.work.forwards, work.backwards + other.work.backwards, draw / draws)
+        value = mean_of(pairs)
+        half = torch.full_like(value, 2 if draws > 1 else 0)  # one pair says nothing of how sure it is
+        if draw > 1:
+            half = margin(torch.stack([mean_of(pairs, without=n) for n in range(draw + 1)]))
+        yield Measurement(
+            value, (value - half).clamp(min=-1), (value + half).clamp(max=1), work,
+            extras={"pairs": torch.stack([pairs[pair] for pair in combinations(range(draw + 1), 2)], 1)},
+            notes={"no value": "a map is constant, so it has no order"} if bool(value.isnan().any()) else {},
+        )  # fmt: skip
+
+
+def mean_of(pairs: dict[tuple[int, int], Tensor], without: int | None = None) -> Float32[Tensor, " batch"]:
+    return torch.stack([value for pair, value in pairs.items() if without not in pair]).double().mean(0).float()
+
+
+def other_seed(seed: int, draw: int) -> int:
+    """Another seed than `seed`, for every draw another."""
+    drawn = draw_seed(seed, draw) % 2**31  # small enough for every source of randomness
+    return drawn if drawn != seed else drawn + 1
