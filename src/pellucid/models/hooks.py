@@ -80,6 +80,8 @@ def captured(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
             calls[name] = calls.get(name, 0) + 1
             if calls[name] > 1:
                 raise ValueError(f"layer {name!r} runs more than once in a forward pass; choose a layer that runs once")
+            if torch.is_grad_enabled() and output.is_floating_point() and not output.requires_grad:
+                output.requires_grad_()  # nothing before this layer asks for a gradient, so the graph begins here
             outputs[name] = output
             # subtle: an in-place ReLU behind this layer would overwrite what was captured, so the network goes on with a copy
             return output.clone()

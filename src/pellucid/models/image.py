@@ -1,9 +1,10 @@
 """An image classifier: any module from images to logits, and what one must know to show it a picture and read its answer."""
 
+import copy
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, final
 
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import open_photograph, recall, remember
-from pellucid.models.hooks import Layer, captured, list_layers
+from pellucid.models.hooks import Layer, captured, list_layers, run_to
+from pellucid.models.prepared import Preparation, Prepared
 from pellucid.registry import UnknownName, unknown
 
 Output = Literal["logit", "log_probability", "probability", "loss"]
@@ -57,19 +59,23 @@ class ImageClassifier:
     fit: Literal["crop", "squash"] = "crop"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     channels_last: bool = False
-    """Feed the network in torch's channels-last format: a quarter faster, but not for modules that call `.view` on maps."""
+    """Feed the module itself in torch's channels-last format, too, not only where `prepare` finds that it can read it."""
     name: str = ""
     """What a Request calls it; the fingerprint when none is given."""
     against: int | None = None
     """A class whose logit is subtracted from every logit: why this rather than that."""
     unanswered: Sequence[str] = ()
     """Labels whose logit is a constant: the network cannot answer them, so asking for one is an error."""
+    prepare: bool = True
+    """Run passes on a faster copy, wherever it is proved to give the same numbers (see `prepared`); without, on the module as
+    it is: for one that must see every pass, or that is asked only a few."""
+    _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
-        for field in ("size", "mean", "std", "labels", "unanswered"):  # lists are welcome, and kept as tuples
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        for name in ("size", "mean", "std", "labels", "unanswered"):  # lists are welcome, and kept as tuples
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"size={self.size}; expected (height, width) in pixels")
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
@@ -79,7 +85,7 @@ class ImageClassifier:
         if not 0 < self.crop <= 1:
             raise ValueError(f"crop={self.crop}; it is the share of the short side that is kept, above 0 and at most 1")
         self.check_mode()
-        classes = self._run(torch.zeros(1, len(self.mean), *self.size)).shape[1]
+        classes = self._run(self._as_it_is, torch.zeros(1, len(self.mean), *self.size)).shape[1]
         if not self.labels:
             object.__setattr__(self, "labels", tuple(str(n) for n in range(classes)))
         if len(self.labels) != classes:
@@ -145,8 +151,9 @@ class ImageClassifier:
 
     def logits(self, features: Float[Tensor, "batch channel height width"]) -> Float32[Tensor, "batch class"]:
         """Of every image, without gradients, `BATCH` at a time. ValueError for NaN or infinite logits."""
+        network = self.prepared
         with torch.no_grad():
-            return torch.cat([self._run(part) for part in features.split(BATCH)])
+            return torch.cat([self._run(network, part) for part in features.split(BATCH)])
 
     def values(
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
@@ -158,17 +165,19 @@ class ImageClassifier:
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
     ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch channel height width"]]:
         """The values, and their gradient by the features."""
+        network = self.prepared
         values, gradients = [], []
         for part, wanted in zip(features.split(BATCH), target.split(BATCH), strict=True):
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = part.detach().clone().requires_grad_()
                 # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
-                value = read_output(self._run(leaf.clone()), wanted.clone(), of)  # a clone made here is no inference tensor
+                logits = self._run(network, leaf.clone())
+                value = read_output(logits, wanted.clone(), of)  # a clone made here is no inference tensor
                 (gradient,) = torch.autograd.grad(value.sum(), leaf)
             if not torch.isfinite(gradient).all():
                 raise ValueError(f"the gradient of the {of} is NaN or infinite; is the network defined at this input?")
             values.append(value.detach())
-            gradients.append(gradient)
+            gradients.append(gradient.contiguous())
         return torch.cat(values), torch.cat(gradients)
 
     def layer_gradients(
@@ -183,11 +192,11 @@ class ImageClassifier:
         KeyError for an unknown layer. ValueError when it does not run just once in a pass, or the values do not depend on it.
         """
         values, activations, gradients = [], [], []
-        with captured(self.module, [layer]) as outputs:
+        network = self.prepared_for(layer)
+        with captured(network.module, [layer]) as outputs:
             for part, wanted in zip(features.split(BATCH), target.split(BATCH), strict=True):
                 with torch.inference_mode(False), torch.enable_grad():
-                    leaf = part.detach().clone().requires_grad_()
-                    value = read_output(self._run(leaf.clone()), wanted.clone(), of)
+                    value = read_output(self._run(network, part.detach().clone()), wanted.clone(), of)
                     if layer not in outputs:
                         raise ValueError(f"the forward pass does not run through layer {layer!r}")
                     inner = outputs[layer]
@@ -197,20 +206,47 @@ class ImageClassifier:
                 if not torch.isfinite(gradient).all():
                     raise ValueError(f"the gradient of the {of} by layer {layer!r} is NaN or infinite")
                 values.append(value.detach())
-                activations.append(inner.detach().float().cpu())
-                gradients.append(gradient.float().cpu())
+                activations.append(inner.detach().float().cpu().contiguous())
+                gradients.append(gradient.float().cpu().contiguous())
         return torch.cat(values), torch.cat(activations), torch.cat(gradients)
 
-    def _run(self, features: Tensor) -> Tensor:
-        return self._checked(self.module(self.placed(features)))
+    def layer_output(self, features: Float[Tensor, "batch channel height width"], layer: str) -> Float[Tensor, "..."]:
+        """What the named layer puts out, attached to the graph; the forward pass ends there.
 
-    def placed(self, features: Tensor) -> Tensor:
+        KeyError for an unknown layer, ValueError when the pass does not reach it or it does not give one tensor.
+        """
+        network = self.prepared_for(layer)
+        return run_to(network.module, layer, self.placed(features, network))
+
+    @property
+    def prepared(self) -> Prepared:
+        """What passes run on: a copy with batch norm folded, or the module itself, in the format that is faster for it."""
+        if not self.prepare:
+            return self._as_it_is
+        return self._preparation.of(self._as_it_is, (len(self.mean), *self.size), self._answer)
+
+    def prepared_for(self, layer: str) -> Prepared:
+        """The same, as long as the named layer puts out in it what it does in the module; otherwise the module as it is."""
+        network = self.prepared
+        return self._as_it_is if layer in network.altered else network
+
+    @property
+    def _as_it_is(self) -> Prepared:
+        return Prepared(self.module, self.channels_last)
+
+    def _run(self, network: Prepared, features: Tensor) -> Tensor:
+        logits = self._answer(network, features)
+        return logits if self.against is None else logits - logits[:, self.against, None]
+
+    def placed(self, features: Tensor, network: Prepared | None = None) -> Tensor:
         """The features on the network's device, in its number format and memory format."""
         like = next(self.module.parameters(), features)
         features = features.to(like.device, like.dtype if like.is_floating_point() else features.dtype)
-        return features.contiguous(memory_format=torch.channels_last) if self.channels_last else features
+        channels_last = self.channels_last if network is None else network.channels_last
+        return features.contiguous(memory_format=torch.channels_last) if channels_last else features
 
-    def _checked(self, output: Any) -> Tensor:
+    def _answer(self, network: Prepared, features: Tensor) -> Tensor:
+        output = network.module(self.placed(features, network))
         logits = getattr(output, "logits", output)
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
@@ -220,8 +256,7 @@ class ImageClassifier:
             raise ValueError(
                 f"the network gave NaN or infinite logits for image {rows[0]} of its batch; nothing can be explained"
             )
-        logits = logits.float().cpu()
-        return logits if self.against is None else logits - logits[:, self.against, None]
+        return logits.float().cpu()
 
     def check_mode(self) -> None:
         """ValueError when any part is in training mode, where dropout and batch norm answer differently every time."""
@@ -236,7 +271,7 @@ class ImageClassifier:
 
     def predict(self, images: Images, top: int = 5) -> list[list[Prediction]]:
         """The `top` likeliest classes of each image, likeliest first."""
-        logits = replace(self, against=None).logits(images.features)
+        logits = self._against(None).logits(images.features)
         probabilities = logits.softmax(1)
         best = probabilities.topk(min(top, len(self.labels)), dim=1).indices
         return [
@@ -269,7 +304,7 @@ class ImageClassifier:
     def targets(self, images: Images, target: Target = None) -> Int64[Tensor, " batch"]:
         """One class number an image: what was asked for, or the predicted class."""
         if target is None:
-            return replace(self, against=None).logits(images.features).argmax(1)
+            return self._against(None).logits(images.features).argmax(1)
         if isinstance(target, Tensor):
             target = target.tolist() if target.ndim else int(target)
         if isinstance(target, str | int):
@@ -281,7 +316,12 @@ class ImageClassifier:
 
     def rather_than(self, against: str | int | None) -> "ImageClassifier":
         """This model with every logit measured against that class."""
-        return self if against is None else replace(self, against=self.class_index(against))
+        return self if against is None else self._against(self.class_index(against))
+
+    def _against(self, index: int | None) -> "ImageClassifier":
+        model = copy.copy(self)  # subtle: unlike `replace`, without a pass to see whether it fits, and with what is prepared
+        object.__setattr__(model, "against", index)
+        return model
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
