@@ -49,7 +49,7 @@ def test_is_the_correlation_with_the_map_on_the_random_network(relu):
         torch.testing.assert_close(m.extras["correlations"][:, draw], spearman(a.map().abs(), other.map().abs()))
         torch.testing.assert_close(m.extras["signed"][:, draw], spearman(a.map(), other.map()))
     torch.testing.assert_close(m.values, m.extras["correlations"].mean(1))
-    assert m.work.forwards == 2 * (2 * PICTURES + other.work.forwards)
+    assert m.work.forwards == 2 * (2 * PICTURES + a.work.forwards)
 
 
 def test_a_cascade_ends_where_all_is_random(relu):
