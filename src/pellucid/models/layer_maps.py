@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from pellucid.models.hooks import Layer, find_module, run_to
+from pellucid.models.hooks import Layer, find_module
 from pellucid.models.image import BATCH, ImageClassifier
 
 LARGEST = 2**25 - 1
@@ -49,7 +49,7 @@ def layer_maps(
     model: ImageClassifier, name: str, features: Float[Tensor, "batch channel height width"]
 ) -> Float32[Tensor, "batch filter rows columns"]:
     """Every filter's map, attached to the graph; a unit of a linear layer has a map of 1 x 1. One pass, ending at the layer."""
-    output = run_to(model.module, name, model.placed(features))
+    output = model.layer_output(features, name)
     if output.ndim not in (2, 4) or len(output) != len(features):
         raise ValueError(f"layer {name!r} gave shape {tuple(output.shape)} for {len(features)} images")
     maps = output.float().cpu()
