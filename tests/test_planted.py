@@ -11,7 +11,7 @@ import pellucid as pl
 from pellucid.inputs.augment import generator
 from pellucid.inputs.image import normalised
 from pellucid.planted import Plant, grown_from, plant, plants
-from pellucid.planted.evidence import NEEDED, evidence
+from pellucid.planted.evidence import evidence
 from pellucid.planted.rules import RULES
 from pellucid.planted.scenes import Scenes, as_bytes
 
@@ -61,11 +61,15 @@ def test_the_network_knows_the_rule(garden: Mapping[str, Plant], name: str) -> N
 
 @pytest.mark.parametrize("name", plants)
 def test_it_answers_by_the_mask_and_by_nothing_else(garden: Mapping[str, Plant], name: str) -> None:
-    found = garden[name].evidence
-    assert found.proved
-    assert found.share >= NEEDED == 0.95
-    half = found.intact / 2
-    assert ((found.replaced <= half) & (found.elsewhere > half) & (found.transplanted > half)).float().mean() >= 0.95
+    one = garden[name]
+    assert one.share >= 0.95
+    half = one.evidence.intact / 2
+    assert (one.evidence.replaced <= half).all()
+    assert (one.evidence.elsewhere > half).all()
+    assert (one.evidence.transplanted > half).all()
+    again = evidence(one.model, one.scenes, generator(3))  # other places elsewhere
+    assert again.share >= 0.9
+    torch.testing.assert_close(again.replaced, one.evidence.replaced)
 
 
 @pytest.mark.parametrize("name", plants)
@@ -73,15 +77,14 @@ def test_pixels_beside_the_mask_prove_nothing(garden: Mapping[str, Plant], name:
     one = garden[name]
     side = one.mask.shape[-1]
     moved = evidence(one.model, replace(one.scenes, mask=one.mask.roll(side // 2, 1 + (name == "place"))), generator(3))
-    assert not moved.proved
-    assert moved.share == 0
+    assert moved.share < 0.3  # not 0: a mask of two marks may come to lie on one of them
 
 
 @pytest.mark.parametrize("name", plants)
 def test_networks_with_random_weights_prove_nothing(garden: Mapping[str, Plant], name: str) -> None:
     for control in garden[name].controls:
         assert control.fingerprint != garden[name].model.fingerprint
-        assert not evidence(control, garden[name].scenes, generator(3)).proved
+        assert evidence(control, garden[name].scenes, generator(3)).share < 0.5
 
 
 def test_a_network_that_answers_by_something_else_is_found_out() -> None:
@@ -89,16 +92,15 @@ def test_a_network_that_answers_by_something_else_is_found_out() -> None:
         scenes = RULES["watermark"].draw(source, count)
         return replace(scenes, values=as_bytes(scenes.values + 0.3))
 
-    one = grown_from(replace(RULES["watermark"], draw=brighter_when_marked, steps=30))
-    assert one.accuracy >= 0.9
-    assert not one.evidence.proved
+    with pytest.raises(RuntimeError, match=r"the network of 'watermark' answers only .* of .* images by the planted cause"):
+        grown_from(replace(RULES["watermark"], draw=brighter_when_marked, steps=30))
 
 
 def test_each_mark_of_the_conjunction_is_needed(garden: Mapping[str, Plant]) -> None:
     one = garden["conjunction"]
     for other in one.scenes.others:
         features = normalised(other, one.model.mean, one.model.std)
-        assert (one.model.logits(features).argmax(1) == 0).float().mean() >= 0.95
+        assert (one.model.logits(features).argmax(1) == 0).all()
 
 
 def test_the_same_disc_in_another_place_is_of_another_class(garden: Mapping[str, Plant]) -> None:
@@ -124,7 +126,7 @@ def test_integrated_gradients_finds_the_watermark(garden: Mapping[str, Plant], b
 
 
 def test_the_same_seed_gives_the_same_weights_and_the_process_is_left_as_it_was() -> None:
-    short = replace(RULES["place"], steps=10)
+    short = replace(RULES["place"], steps=40)
     first = grown_from(short)
     torch.rand(5)
     threads, state = torch.get_num_threads(), torch.get_rng_state()

@@ -28,6 +28,8 @@ __all__ = ["Evidence", "Plant", "Scenes", "plant", "plants"]
 
 IMAGES = 16
 """Of a plant."""
+TRIED = 100
+"""Rightly answered pictures at most for which the evidence is gathered."""
 HELD_OUT = 250
 """Scenes on which the accuracy is measured, each of them as it is and as another class."""
 CONTROLS = 3
@@ -54,6 +56,9 @@ class Plant:
     """On pictures that it was not trained on, as many with the cause as without."""
     evidence: Evidence
     """That the network answers these images by the pixels in the mask and by nothing else."""
+    share: float
+    """Of pictures that it was not trained on and answers rightly: how many it answers so. The images are from among these, for
+    of the others it is not known what decided."""
 
     @property
     def target(self) -> Int64[Tensor, " batch"]:
@@ -82,7 +87,10 @@ def _undisturbed() -> Generator[None, None, None]:
 
 
 def grown_from(rule: Rule, seed: int = 0) -> Plant:
-    """A plant of this rule, trained from this seed. ValueError for a negative one."""
+    """A plant of this rule, trained from this seed.
+
+    ValueError for a negative seed; RuntimeError where the network did not learn to answer by the planted cause.
+    """
     if seed < 0:
         raise ValueError(f"seed is {seed}; at least 0")
     with _undisturbed():
@@ -93,18 +101,25 @@ def grown_from(rule: Rule, seed: int = 0) -> Plant:
         scenes = rule.draw(test, HELD_OUT)
         features, target = examples(scenes, test)
         right = model.logits(features).argmax(1) == target
-        scenes = scenes[right[:HELD_OUT].nonzero()[:IMAGES, 0]]
-        assert len(scenes) == IMAGES, f"{rule.name} answers only {len(scenes)} of {HELD_OUT} pictures rightly"
-        images = model.read(list(scenes.values))
+        scenes = scenes[right[:HELD_OUT].nonzero()[:TRIED, 0]]
+        found = evidence(model, scenes, test)
+        kept = found.holds.nonzero()[:IMAGES, 0]
+        if len(kept) < IMAGES:
+            raise RuntimeError(
+                f"the network of {rule.name!r} answers only {len(kept)} of {len(scenes)} images by the planted cause, "
+                f"{IMAGES} are needed; take another seed than {seed}"
+            )
+        images = model.read(list(scenes[kept].values))
         return Plant(
             name=rule.name,
             description=rule.description,
             model=model,
             controls=tuple(controls),
-            images=replace(images, names=tuple(f"{rule.name} {n}" for n in range(len(images)))),
-            scenes=scenes,
+            images=replace(images, names=tuple(f"{rule.name} {n}" for n in range(IMAGES))),
+            scenes=scenes[kept],
             accuracy=float(right.float().mean()),
-            evidence=evidence(model, scenes, test),
+            evidence=found[kept],
+            share=found.share,
         )
 
 
@@ -119,7 +134,8 @@ plants: Mapping[str, Callable[[int], Plant]] = MappingProxyType(
 
 
 def plant(name: str, seed: int = 0) -> Plant:
-    """A plant by name, trained from this seed. KeyError for a name that there is not, ValueError for a negative seed."""
+    """A plant by name, trained from this seed. KeyError for a name that there is not, ValueError for a negative seed,
+    RuntimeError where the network did not learn to answer by the planted cause."""
     if name not in plants:
         raise UnknownName(unknown("plant", name, plants))
     return plants[name](seed)

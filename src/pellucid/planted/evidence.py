@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from pellucid.inputs.image import normalised
@@ -17,8 +17,6 @@ from pellucid.planted.scenes import Scenes
 
 PLACES = 8
 """Other places at which as many pixels are replaced."""
-NEEDED = 0.95
-"""Share of the images for which the evidence must hold."""
 
 
 @final
@@ -45,9 +43,8 @@ class Evidence:
         """Of the images for which it holds."""
         return float(self.holds.float().mean())
 
-    @property
-    def proved(self) -> bool:
-        return self.share >= NEEDED
+    def __getitem__(self, kept: Int64[Tensor, " kept"]) -> "Evidence":
+        return Evidence(self.intact[kept], self.replaced[kept], self.elsewhere[kept], self.transplanted[kept])
 
 
 def evidence(model: ImageClassifier, scenes: Scenes, source: torch.Generator) -> Evidence:

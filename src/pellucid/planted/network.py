@@ -15,7 +15,7 @@ from pellucid.planted.scenes import SIDE, Scenes
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 WIDTHS = (8, 16, 32)
 """Channels of the three convolutions, each after the first on half the side."""
-SCENES = 32
+SCENES = 24
 """A step, each shown twice: as it is, and as another class."""
 RATE = 4e-3
 """Adam's, at first; it falls along a straight line to 0."""
