@@ -18,6 +18,7 @@ Made from the code by `make docs`; a test fails when it lags behind.
 
 - [Python](#python)
 - [Methods](#methods)
+- [Metrics](#metrics)
 - [Models](#models)
 - [Shell](#shell)
 """
@@ -36,16 +37,18 @@ def sections() -> Iterator[str]:
         "intermediate answer. In the shell: `pellucid explain NAME SOURCE... --OPTION VALUE`.\n"
     )
     for name, method in [*pl.methods.items(), *others()]:
-        yield f"### {name}\n\n{paper(method)}\n\n{inspect.getdoc(method)}\n"
-        options = method.options.model_json_schema().get("properties", {})
-        rows = [
-            (f"`{k}`", f"`{values_of(o)}`".replace("|", "\\|"), f"`{o['default']!r}`", o["description"])
-            for k, o in options.items()
-        ]
-        yield table(("option", "values", "default", "meaning"), rows) if rows else "No options.\n"
+        yield from entry(name, method)
         for preset, meaning in method.presets.items():
             chosen = ", ".join(f"`{k}={v!r}`" for k, v in meaning.options.items())
             yield f"Preset `{preset}`: {meaning.description} ({chosen})\n"
+    yield (
+        "## Metrics\n\n`pl.measure(model, source, attribution, metric=NAME, **options)`, or "
+        "`pl.metrics[NAME](model, inputs, attribution, **options)`. In the shell: `pellucid measure NAME RECORD... --OPTION "
+        "VALUE`.\n"
+    )
+    better = {True: "Higher is better", False: "Lower is better", None: "Neither direction is better"}
+    for name, metric in pl.metrics.items():
+        yield from entry(name, metric, f"{better[metric.higher_is_better]}; unit: {metric.unit}.\n\n")
     yield "## Models\n\n`pl.load(NAME)`, or `pl.load(PATH, architecture=NAME)` for a checkpoint of your own.\n"
     entries = catalog()
     yield table(("model", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["models"].items()])
@@ -60,11 +63,21 @@ def sections() -> Iterator[str]:
         yield from helps(name, command, context)
 
 
+def entry(name: str, of: Any, about: str = "") -> Iterator[str]:
+    """A method or a metric: paper, docstring, options."""
+    yield f"### {name}\n\n{paper(of)}\n\n{about}{inspect.getdoc(of)}\n"
+    options = of.options.model_json_schema().get("properties", {})
+    rows = [
+        (f"`{k}`", f"`{values_of(o)}`".replace("|", "\\|"), f"`{o['default']!r}`", o["description"]) for k, o in options.items()
+    ]
+    yield table(("option", "values", "default", "meaning"), rows) if rows else "No options.\n"
+
+
 def helps(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:
     """The help of a command and of the commands below it, except the methods: their options stand above."""
     context = click.Context(command, parent, info_name=name)
     yield f"### {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
-    if isinstance(command, click.Group) and name != "explain":
+    if isinstance(command, click.Group) and name not in ("explain", "measure"):
         for below in command.list_commands(context):
             inner = command.get_command(context, below)
             assert inner is not None

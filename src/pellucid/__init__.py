@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pellucid.analysis.corpus import build_corpus as build_corpus
     from pellucid.analysis.corpus import histogram as histogram
     from pellucid.analysis.corpus import open_corpus as open_corpus
+    from pellucid.analysis.erasure import comprehensiveness as comprehensiveness
+    from pellucid.analysis.erasure import sufficiency as sufficiency
     from pellucid.analysis.groups import token_groups as token_groups
     from pellucid.analysis.head_effect import HeadEffect as HeadEffect
     from pellucid.analysis.head_effect import head_effect as head_effect
@@ -41,7 +43,11 @@ if TYPE_CHECKING:
     from pellucid.analysis.senses import separation as separation
     from pellucid.analysis.similarity import Comparison as Comparison
     from pellucid.analysis.similarity import compare as compare
+    from pellucid.analysis.token_scores import TokenScores as TokenScores
+    from pellucid.analysis.token_scores import token_scores as token_scores
     from pellucid.attribution import Attribution as Attribution
+    from pellucid.doctor import Finding as Finding
+    from pellucid.doctor import doctor as doctor
     from pellucid.explain import explain as explain
     from pellucid.explain import explain_stream as explain_stream
     from pellucid.explain import measure as measure
@@ -76,6 +82,9 @@ if TYPE_CHECKING:
     from pellucid.store import Store as Store
     from pellucid.stream import Method as Method
     from pellucid.stream import Preset as Preset
+    from pellucid.trust import Evidence as Evidence
+    from pellucid.trust import Trust as Trust
+    from pellucid.trust import trust as trust
 
 _WHERE = {
     "Activations": "models.activations",
@@ -85,8 +94,10 @@ _WHERE = {
     "Blank": "analysis.answers",
     "Comparison": "analysis.similarity",
     "Corpus": "analysis.corpus",
+    "Evidence": "trust",
     "FilterImage": "methods.filter_image",
     "FilterMaps": "methods.filter_maps",
+    "Finding": "doctor",
     "HeadEffect": "analysis.head_effect",
     "HeadStatistics": "analysis.head_statistics",
     "Histogram": "analysis.corpus",
@@ -111,7 +122,9 @@ _WHERE = {
     "Store": "store",
     "TextEncoder": "models.text",
     "TextWarning": "models.text",
+    "TokenScores": "analysis.token_scores",
     "Tokens": "inputs.text",
+    "Trust": "trust",
     "answer": "analysis.answers",
     "attend": "analysis.attention",
     "attention_flow": "analysis.rollout",
@@ -119,6 +132,8 @@ _WHERE = {
     "build_corpus": "analysis.corpus",
     "card": "models.cards",
     "compare": "analysis.similarity",
+    "comprehensiveness": "analysis.erasure",
+    "doctor": "doctor",
     "draw": "pictures.images",
     "explain": "explain",
     "explain_stream": "explain",
@@ -142,13 +157,16 @@ _WHERE = {
     "rollout": "analysis.rollout",
     "separation": "analysis.senses",
     "strongest_patches": "methods.filter_maps",
+    "sufficiency": "analysis.erasure",
     "token_groups": "analysis.groups",
+    "token_scores": "analysis.token_scores",
+    "trust": "trust",
 }
 __all__ = [*_WHERE, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 class _Package(types.ModuleType):
-    """This package. Two of its public names are also names of submodules (`explain`, `methods`): the public name wins."""
+    """This package. Some of its public names are also names of submodules (`explain`, `methods`): the public name wins."""
 
     def __getattr__(self, name: str) -> object:
         if name not in _WHERE:

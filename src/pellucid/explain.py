@@ -12,7 +12,7 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.measurement import Measurement
 from pellucid.methods import methods
-from pellucid.metrics import metrics
+from pellucid.metrics import Metric, metrics
 from pellucid.models.image import ImageClassifier, Target
 from pellucid.models.load import load_classifier
 from pellucid.registry import OptionValue
@@ -117,11 +117,12 @@ def measure(
     if attribution.scores.shape[2:] != images.features.shape[2:]:
         sizes = [" x ".join(map(str, one.shape[2:])) for one in (attribution.scores, images.features)]
         raise ValueError(f"the attribution is of {sizes[0]} px, and the network reads {sizes[1]}; it is of another network")
+    options = {name: by_name(chosen, name, value) for name, value in options.items()}
     stream = chosen.stream(model.rather_than(attribution.against), images, attribution, **options)
     return drain(bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled), progress)
 
 
-def by_name(method: Method[..., Attribution], option: str, value: Any) -> Any:
+def by_name(method: Method[..., Attribution] | Metric[...], option: str, value: Any) -> Any:
     """The option's value; where it is a picture or a label map handed in from Python, a name under which it is found again."""
     field = method.options.model_fields.get(option)
     extra = field.json_schema_extra if field is not None else None

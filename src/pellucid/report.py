@@ -24,6 +24,7 @@ from pellucid.render.page import Cite, Grid, Observation, Report, Section, Table
 from pellucid.render.rows import Column, Row, overlay_row, photograph_row
 from pellucid.store import environment, write_whole
 from pellucid.stream import drain
+from pellucid.trust import Trust, trust
 
 MOST = 30
 """Pictures in one report; a page of more would take minutes to open."""
@@ -31,6 +32,9 @@ FILTERS = 4
 """Filters of a layer that are synthesised."""
 STEPS = 64
 """Steps of their ascent; at 64 the pattern is clear, though the activation still rises."""
+
+EVIDENCE = 1.6
+"""About how many seconds the evidence on a map takes, in relation to the others: for the progress bar only."""
 
 Progress = Callable[[float, str], None]
 
@@ -78,16 +82,17 @@ def write_report(
     sections: list[Section] = []
     overview: list[Row] = []
     records: list[Path] = []
-    costs = {a["id"]: _cost(a) * len(images) for a in approaches()["approach"]} | {"filters": 12.0 * len(layers)}
+    costs = {a["id"]: (_cost(a) + EVIDENCE) * len(images) for a in approaches()["approach"]} | {"filters": 12.0 * len(layers)}
     plan = Plan(progress, costs | (text_costs() if text else {}))
     heads = None
     for approach in approaches()["approach"]:
-        a = _explained(model, images, approach, plan)
+        a, evidence = _explained(model, images, approach, plan)
         heads = heads or tuple(columns(model, images, a))
-        rows = map_rows(a, images, approach["title"])
+        rows = map_rows(a, images, approach["title"], evidence)
         overview.append(rows[-1])
         sections.append(_section(approach, Grid(heads, (photograph_row(images.pixels), *rows)), _option_table(a)))
-        records.append(record(model, images, a).write(folder / "records" / f"{approach['id']}.safetensors"))
+        kept = replace(record(model, images, a), evidence=tuple(e.to_json() for e in evidence.evidence))
+        records.append(kept.write(folder / "records" / f"{approach['id']}.safetensors"))
     sections.insert(_after(sections, "smoothgrad"), _filter_section(model, images, layers, filter_count, plan))
     assert heads is not None
     links = tuple(section.id for section in sections if section.id != "filters")
@@ -172,12 +177,15 @@ def _cost(approach: Mapping[str, Any]) -> float:
     return 0.1 + 0.013 * forwards + 0.035 * gradients
 
 
-def _explained(model: ImageClassifier, images: Images, approach: Mapping[str, Any], plan: Plan) -> Attribution:
+def _explained(model: ImageClassifier, images: Images, approach: Mapping[str, Any], plan: Plan) -> tuple[Attribution, Trust]:
+    """The maps, and the evidence on them for a third of what they cost, or what it costs at least."""
     advance = plan.part(approach["id"], approach["title"])
+    own = _cost(approach) / (_cost(approach) + EVIDENCE)
     a = explain(
-        model, images, method=approach["method"], progress=lambda step: advance(step.work.fraction), **approach["options"]
+        model, images, method=approach["method"], progress=lambda step: advance(own * step.work.fraction), **approach["options"]
     )
-    return replace(a, view=approach.get("view", {}))
+    evidence = trust(model, images, a, budget=0.3, progress=lambda share: advance(own + (1 - own) * share))
+    return replace(a, view=approach.get("view", {})), evidence
 
 
 def _section(approach: Mapping[str, Any], grid: Grid, options: Table | None) -> Section:

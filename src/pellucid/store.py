@@ -35,6 +35,8 @@ class Record:
     fingerprint: str
     """SHA-256 of the network's weights and of how it reads a picture."""
     environment: Mapping[str, str] = field(default_factory=lambda: environment())
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    """How far each map can be trusted, as `trust` found it (`Evidence.to_json`); empty where nobody asked."""
 
     def to_bytes(self) -> bytes:
         tensors, header = self.attribution.parts()
@@ -52,6 +54,7 @@ class Record:
             "assets": {name: isinstance(value, Tensor) for name, value in assets.items()},
             "fingerprint": self.fingerprint,
             "environment": dict(self.environment),
+            "evidence": [dict(one) for one in self.evidence],
         }
         return save(tensors, {"pellucid": json.dumps(header)})
 
@@ -70,7 +73,8 @@ class Record:
                 raise ValueError(f"the record is damaged: {name[:23]}... does not match its own checksum")
         attribution = Attribution.from_parts(tensors, header)
         images = Images(features, pixels, **read)
-        return cls(Request(**header["request"]), attribution, images, header["fingerprint"], header["environment"])
+        request, evidence = Request(**header["request"]), tuple(header.get("evidence", ()))
+        return cls(request, attribution, images, header["fingerprint"], header["environment"], evidence)
 
     def write(self, path: str | Path) -> Path:
         """The record at `path`, whole or not at all."""

@@ -18,9 +18,13 @@ COMMANDS = {
     "corpus": ("pellucid.cli.corpus:corpus", "Build an index of a text, and search it by what a token means."),
     "answer": ("pellucid.cli.answer:answer", "Answer a question from a passage, or say that it does not."),
     "fill-mask": ("pellucid.cli.answer:fill_mask", "Predict the words that [MASK] hides."),
+    "measure": ("pellucid.cli.measure:measure", "Measure recorded explanations, and say how far to trust them."),
+    "benchmark": ("pellucid.cli.benchmark:benchmark", "Grade methods on planted causes and on photographs."),
     "replay": ("pellucid.cli.replay:replay", "Run a record again and say whether it comes out the same."),
     "models": ("pellucid.cli.listing:models", "List the models, or show one's card and layers."),
     "methods": ("pellucid.cli.listing:methods", "List the methods, or show one's options and presets."),
+    "metrics": ("pellucid.cli.listing:metrics", "List the metrics, or show one's options."),
+    "doctor": ("pellucid.cli.doctor:doctor", "Say what of this machine slows Pellucid down, and what to set."),
     "train": ("pellucid.cli.train:train", "Train a classifier on a folder of your own photographs."),
 }
 
@@ -59,8 +63,14 @@ def group() -> None:
     """Why an image classifier or a text encoder answered as it did, and how far that explanation can be trusted."""
 
 
+inherited: dict[str, str] = {}
+"""The environment that the command was started with, before it set anything for itself."""
+
+
 def main() -> None:
     """The entry point: `group` with the exit codes 0 (well), 1 (some inputs failed), 2 (usage), 130 (interrupted)."""
+    inherited.clear()
+    inherited.update(os.environ)
     # subtle: before torch is imported. Threads that spin while waiting make a pass up to 50 times slower beside a busy process
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()

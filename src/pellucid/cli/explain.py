@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def method_command(method: Any) -> click.Command:
     """The command of one method: its own options, and those that every method has."""
     above_zero = click.FloatRange(min=0, min_open=True)
     presets = click.Choice(list(method.presets)) if method.presets else None
+    evidence = "Say how far each map can be trusted; costs as much again, or 120 network passes where that is more."
     against = "Why the target rather than this class: the difference of the two logits."
     common: list[click.Parameter] = [
         click.Argument(["sources"], nargs=-1, required=True, metavar="SOURCE..."),
@@ -51,6 +53,7 @@ def method_command(method: Any) -> click.Command:
         click.Option(["--preset"], type=presets, help="A named set of options."),
         click.Option(["--tolerance"], type=above_zero, help="Stop as soon as the error is this small."),
         click.Option(["--deadline"], type=above_zero, help="Stop after this many seconds an image."),
+        click.Option(["--trust/--no-trust"], default=True, show_default=True, help=evidence),
         out_flag,
         click.Option(["--format", "suffix"], type=click.Choice(["png", "svg"]), default="png", show_default=True),
         json_flag,
@@ -79,6 +82,7 @@ def run(
     preset: str | None,
     tolerance: float | None,
     deadline: float | None,
+    trust: bool,
     out: Path,
     suffix: str,
     as_json: bool,
@@ -103,7 +107,15 @@ def run(
             try:
                 options = given(values, method.options)
                 answer = one(
-                    classifier, method, source, asked, options, names, suffix, lambda f, n=number: advance(n + f, method.name)
+                    classifier,
+                    method,
+                    source,
+                    asked,
+                    options,
+                    trust,
+                    names,
+                    suffix,
+                    lambda f, n=number: advance(n + f, method.name),
                 )
             except (ValueError, OSError) as error:
                 failed.append({"source": source, "error": str(error)})
@@ -114,10 +126,16 @@ def run(
         print_json({"method": method.name, "model": classifier.name, "results": done, "failed": failed})
     elif done:
         rows = [
-            (a["source"], a["label"], f"{a['probability']:.3f}", f"{a['error']:.2g}", f"{a['seconds']:.1f} s", a["picture"])
+            (
+                a["source"], a["label"], f"{a['probability']:.3f}", f"{a['error']:.2g}", f"{a['seconds']:.1f} s",
+                a["verdict"] or "-", a["picture"],
+            )
             for a in done
-        ]
-        print_table(("SOURCE", "TARGET", "PROBABILITY", "ERROR", "TIME", "PICTURE"), rows)
+        ]  # fmt: skip
+        print_table(("SOURCE", "TARGET", "PROBABILITY", "ERROR", "TIME", "VERDICT", "PICTURE"), rows)
+        told = {a["verdict"]: a["evidence"] for a in done if a["evidence"]}
+        for verdict, evidence in told.items():
+            click.echo(f"{verdict}: {evidence['sentence']} {evidence['advice']}")
     return 1 if failed else 0
 
 
@@ -127,6 +145,7 @@ def one(
     source: str,
     asked: Mapping[str, Any],
     options: Mapping[str, Any],
+    trusted: bool,
     names: "Names",
     suffix: str,
     advance: Any,
@@ -136,18 +155,22 @@ def one(
     from pellucid.explain import record
     from pellucid.pictures.images import draw
     from pellucid.render.figures import save
+    from pellucid.trust import trust
 
     images = classifier.read(source)
+    share = 0.5 if trusted else 1.0  # of the work
     start = time.monotonic()
     a = explain_now(
-        classifier, images, method=method.name, progress=lambda step: advance(step.work.fraction), **asked, **options
+        classifier, images, method=method.name, progress=lambda step: advance(share * step.work.fraction), **asked, **options
     )
     seconds = time.monotonic() - start
+    evidence = trust(classifier, images, a, progress=lambda f: advance(share + (1 - share) * f)) if trusted else None
+    told = () if evidence is None else (evidence[0].to_json(),)
     stem = names.stem(source, method.name)
-    kept = record(classifier, images, a)
+    kept = replace(record(classifier, images, a), evidence=told)
     path = kept.write(stem.with_name(stem.name + ".safetensors"))
     picture = stem.with_name(f"{stem.name}.{suffix}")
-    save(draw(classifier, images, a), picture)
+    save(draw(classifier, images, a, evidence=evidence or ()), picture)
     (index,) = a.target.tolist()
     return {
         "source": source,
@@ -164,6 +187,8 @@ def one(
         "work": vars(a.work),
         "options": dict(a.options),
         "notes": dict(a.notes),
+        "verdict": None if evidence is None else evidence.verdict,
+        "evidence": told[0] if told else None,
         "picture": str(picture),
         "record": str(path),
         "key": kept.request.key,

@@ -1,4 +1,4 @@
-"""`pellucid models` and `pellucid methods`: what there is, and what one can say to it."""
+"""`pellucid models`, `pellucid methods` and `pellucid metrics`: what there is, and what one can say to it."""
 
 import inspect
 from typing import Any
@@ -20,30 +20,56 @@ def methods(name: str | None, as_json: bool) -> None:
             return print_json({"methods": [_described(registry[key]) for key in registry]})
         return print_table(("METHOD", "WHAT AND WHENCE"), rows)
     method = registry[name]
-    if as_json:
-        return print_json(_described(method))
-    click.echo(f"{paper(method)}\n\n{inspect.getdoc(method)}\n")
     described = _described(method)
-    options = described["options"]
-    rows = [("--" + key.replace("_", "-"), values_of(o), str(o["default"]), o["description"]) for key, o in options.items()]
-    print_table(("OPTION", "VALUES", "DEFAULT", "MEANING"), rows) if rows else click.echo("No options.")
+    if as_json:
+        return print_json(described)
+    _show_options(method, described)
     for key, preset in described["presets"].items():
         chosen = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in preset["options"].items())
         click.echo(f"\npreset {key}: {preset['description']}\n  {chosen}")
 
 
-def paper(method: Any) -> str:
-    """The first line of the method's file: what it computes, and the paper."""
-    return (inspect.getdoc(inspect.getmodule(method.__wrapped__)) or "").splitlines()[0]
+@click.command(params=[json_flag], epilog="Example: pellucid metrics deletion")
+@click.argument("name", required=False)
+def metrics(name: str | None, as_json: bool) -> None:
+    """List the metrics, or show the options of the one called NAME."""
+    from pellucid.metrics import metrics as registry
+
+    described = {key: _described(m) | {"unit": m.unit, "higher_is_better": m.higher_is_better} for key, m in registry.items()}
+    if name is None:
+        if as_json:
+            return print_json({"metrics": list(described.values())})
+        better = {True: "higher", False: "lower", None: "-"}
+        rows = [(key, better[m.higher_is_better], m.unit, paper(m)) for key, m in registry.items()]
+        return print_table(("METRIC", "BETTER", "UNIT", "WHAT AND WHENCE"), rows)
+    metric = registry[name]
+    if as_json:
+        return print_json(described[name])
+    return _show_options(metric, described[name])
 
 
-def _described(method: Any) -> dict[str, Any]:
+def _show_options(entry: Any, described: dict[str, Any]) -> None:
+    click.echo(f"{paper(entry)}\n\n{inspect.getdoc(entry)}\n")
+    rows = [
+        ("--" + key.replace("_", "-"), values_of(o), str(o["default"]), o["description"])
+        for key, o in described["options"].items()
+    ]
+    print_table(("OPTION", "VALUES", "DEFAULT", "MEANING"), rows) if rows else click.echo("No options.")
+
+
+def paper(entry: Any) -> str:
+    """The first line of a method's or a metric's file: what it computes, and the paper."""
+    return (inspect.getdoc(inspect.getmodule(entry.__wrapped__)) or "").splitlines()[0]
+
+
+def _described(entry: Any) -> dict[str, Any]:
+    presets: dict[str, Any] = getattr(entry, "presets", {})
     return {
-        "name": method.name,
-        "source": paper(method),
-        "description": inspect.getdoc(method),
-        "options": method.options.model_json_schema().get("properties", {}),
-        "presets": {k: {"options": dict(p.options), "description": p.description} for k, p in method.presets.items()},
+        "name": entry.name,
+        "source": paper(entry),
+        "description": inspect.getdoc(entry),
+        "options": entry.options.model_json_schema().get("properties", {}),
+        "presets": {k: {"options": dict(p.options), "description": p.description} for k, p in presets.items()},
     }
 
 

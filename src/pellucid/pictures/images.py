@@ -18,26 +18,39 @@ from pellucid.render.numbers import number, percent
 from pellucid.render.plots import filter_sheet
 from pellucid.render.rows import Column, Row, heatmap_row, overlay_row, photograph_row, superpixel_row
 from pellucid.render.sheets import explanation, sheet
+from pellucid.trust import Evidence, Trust
 
 
 def draw(
-    model: ImageClassifier, images: Images, attributions: Attribution | Sequence[Attribution], *, paper: Paper = "light"
+    model: ImageClassifier,
+    images: Images,
+    attributions: Attribution | Sequence[Attribution],
+    *,
+    evidence: Trust | Sequence[Trust] = (),
+    paper: Paper = "light",
 ) -> Figure:
     """A figure of the attributions of these images: photograph, map and overlay of one, or a sheet of several.
 
     A sheet has the images in columns and the attributions in rows. Colours of a signed map are centred on zero, red for and
-    blue against; the legend has the unit and the limits. Save it with `figure.savefig`, or see `pellucid.render.figures.save`.
+    blue against; the legend has the unit and the limits. `evidence`, that of each attribution, is told below the maps. Save the
+    figure with `figure.savefig`, or see `pellucid.render.figures.save`.
     """
     attributions = [attributions] if isinstance(attributions, Attribution) else list(attributions)
+    found: list[Trust | None] = [evidence] if isinstance(evidence, Trust) else list(evidence)
+    if found and len(found) != len(attributions):
+        raise ValueError(f"evidence on {len(found)} attributions, of {len(attributions)}; give that on each, or none")
+    found = found or [None] * len(attributions)
     if len(images) == 1 and len(attributions) == 1:
         a = attributions[0]
         return explanation(
             [photograph_row(images.pixels), *map_rows(a, images)],
             title=f"{a.method}: {images.names[0]}",
-            facts=facts(model, images, a),
+            facts=facts(model, images, a) + ([strip(found[0][0])] if found[0] is not None else []),
             paper=paper,
         )
-    rows = [photograph_row(images.pixels)] + [map_rows(a, images)[-1] for a in attributions]
+    rows = [photograph_row(images.pixels)] + [
+        map_rows(a, images, evidence=on)[-1] for a, on in zip(attributions, found, strict=True)
+    ]
     return sheet(columns(model, images, attributions[0] if attributions else None), rows, paper=paper)
 
 
@@ -51,25 +64,45 @@ def columns(model: ImageClassifier, images: Images, attribution: Attribution | N
     return heads
 
 
-def map_rows(a: Attribution, images: Images, title: str | None = None) -> list[Row]:
-    """The maps by themselves and over the photographs; of LIME, the superpixels that its view selects."""
+def map_rows(a: Attribution, images: Images, title: str | None = None, evidence: Trust | None = None) -> list[Row]:
+    """The maps by themselves and over the photographs; of LIME, the superpixels that its view selects. The last row has the
+    evidence below each image."""
     title = a.method if title is None else title
     note = option_text(a.options)
     if "segments" in a.extras:
-        captions = [
-            f"R2 {number(float(r2), 2)}, {a.error_name} {number(float(e), 2)}" for r2, e in zip(a.fit, a.error, strict=True)
-        ]
+        captions = _with_evidence(
+            [f"R2 {number(float(r2), 2)}, {a.error_name} {number(float(e), 2)}" for r2, e in zip(a.fit, a.error, strict=True)],
+            evidence,
+        )
         top, least = a.view.get("top"), float(a.view.get("min_weight", 0.0))
         chosen = superpixel_row(
             title, images.pixels, a.segments, a.segment_weights, a.unit,
             top=None if top is None else int(top), min_weight=least, captions=captions, note=note,
         )  # fmt: skip
         return [heatmap_row("weights", a.map(), a.unit, scale=scale_of(a)), chosen]
-    captions = [f"{a.error_name} {number(float(e), 2)}" if e > 0 else "" for e in a.error]
+    captions = _with_evidence([f"{a.error_name} {number(float(e), 2)}" if e > 0 else "" for e in a.error], evidence)
     return [
         heatmap_row("map", a.map(), a.unit, scale=scale_of(a)),
         overlay_row(title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note),
     ]
+
+
+def _with_evidence(captions: Sequence[str], evidence: Trust | None) -> list[str]:
+    """The captions, each with a line for the verdict and what it rests on."""
+    if evidence is None:
+        return list(captions)
+    lines = [f"{e.verdict}\n{number(e.advantage.value, 2)} over random" for e in evidence.evidence]
+    return ["\n".join(filter(None, pair)) for pair in zip(captions, lines, strict=True)]
+
+
+def strip(e: Evidence) -> str:
+    """The evidence on one map in a line: verdict, deletion against random, dependence on the weights, spread over seeds."""
+    low, high = (number(value, 2) for value in (e.advantage.low, e.advantage.high))
+    said = [
+        f"{e.verdict}: {number(e.advantage.value, 2)} over random order ({low} to {high})",
+        f"{number(e.randomised, 2)} left with random weights",
+    ]
+    return ", ".join(said + ([f"seeds agree {number(e.seeds, 2)}"] if e.seeds is not None else []))
 
 
 def scale_of(a: Attribution) -> Scale:

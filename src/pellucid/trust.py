@@ -1,0 +1,301 @@
+"""How far an explanation can be trusted: one small, fixed set of evidence on every map, and its plain verdict.
+
+The tests are those of Samek et al. 2017 (deletion against random orders, https://arxiv.org/abs/1509.06321) and of Adebayo et
+al., NeurIPS 2018 (randomised weights, https://arxiv.org/abs/1810.03292); the verdict and its thresholds are ours.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from pellucid.again import again
+from pellucid.attribution import Attribution, Work
+from pellucid.inputs.baselines import blurred
+from pellucid.measurement import Interval
+from pellucid.methods import methods
+from pellucid.metrics.deletion import deletion
+from pellucid.models.image import ImageClassifier
+from pellucid.models.load import load_classifier
+from pellucid.models.randomized import PICTURES, randomized
+from pellucid.ranks import spearman
+
+Verdict = Literal[
+    "does not depend on the model", "no better than random", "nothing to explain", "has not settled", "holds up"
+]  # fmt: skip
+
+FLOOR = 120
+"""Network passes an image that the evidence may cost, however cheap the explanation was; a gradient counts as three."""
+STEPS = 10
+"""Of the deletion curve."""
+ORDERS = (9, 19)
+"""Random orders that it is compared with: at least, and at most."""
+SAME = 0.9
+"""Rank correlation with the map of a randomised network from which on the map does not depend on the model."""
+WORTH = 0.05
+"""What a map must gain over random orders, as a share of what all the picture is worth to the answer."""
+CLEAR = 1.5
+"""How often the margin of its 95 % interval the gain must be: one in twenty is too often for a verdict on every map."""
+ANSWERS = 0.05
+"""How much of the target's probability must come from the picture, for there to be something to explain."""
+REPEATS = 0.3
+"""A second run on the same network is taken to agree at least so much: below, its agreement is too uncertain to divide by."""
+SETTLED = 0.5
+"""Correlation with a run of another seed, both seen from a distance, below which a map has not settled: of scores, not of
+ranks, since one sees what is strong."""
+DISTANCE = 0.02
+"""Standard deviation of the blur that stands for looking from a distance, as a share of the short side."""
+
+WORTH_PREPARING = 200
+"""Passes from which on a prepared copy of a network pays."""
+
+SENTENCES: Mapping[Verdict, tuple[str, str]] = {
+    "does not depend on the model": (
+        "A network with random weights gets nearly the same map: it shows the picture, not what the network makes of it.",
+        "Do not read it as an explanation; take a method whose map changes with the weights, such as integrated_gradients.",
+    ),
+    "no better than random": (
+        "Removing the pixels that it ranks first hurts the answer no more than removing pixels elsewhere.",
+        "Do not rely on it; try another method, or more samples, and see whether that one finds places that matter.",
+    ),
+    "nothing to explain": (
+        "The network answers nearly the same when the picture is blurred beyond recognition, so no part of it can matter.",
+        "Ask about a class that the network is surer of, or look into the network before its explanations.",
+    ),
+    "has not settled": (
+        "Another seed draws another map: what one sees is to a good part chance.",
+        "Raise the number of samples, or give a tolerance, and look again.",
+    ),
+    "holds up": (
+        "It changes with the weights, repeats, and the pixels that it ranks first matter more to the answer than others do.",
+        "It passed these tests, which is not proof: look at a second method before you act on it.",
+    ),
+}
+
+
+@final
+@dataclass(frozen=True)
+class Evidence:
+    """What was found out about the map of one image."""
+
+    verdict: Verdict
+    error: float
+    """The method's own estimate, as `error_name` says."""
+    error_name: str
+    seeds: float | None
+    """Correlation with a run of another seed, both blurred a little, as runs of full length would have it; None for methods
+    without chance, which repeat."""
+    advantage: Interval
+    """How much lower the area under the deletion curve is than under random orders of pixels, in the target's probability, or
+    its logit where classes were contrasted; with its 95 % interval."""
+    worth: float
+    """By how much the same output falls when all of the picture is blurred."""
+    randomised: float
+    """Rank correlation with the map on a network with random weights, in either direction, in units of what a second run on the
+    same network reaches: 1 does not depend on the model, 0 has nothing left of it."""
+    cost: Work
+    """Of the explanation, for all of its images."""
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words."""
+        return SENTENCES[self.verdict][0]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return SENTENCES[self.verdict][1]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"sentence": self.sentence, "advice": self.advice}
+
+
+@final
+@dataclass(frozen=True)
+class Trust:
+    """The evidence on an attribution, image by image."""
+
+    evidence: tuple[Evidence, ...]
+    work: Work
+    """What gathering it cost, for all images."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.evidence)
+
+    def __getitem__(self, index: int) -> Evidence:
+        return self.evidence[index]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The least favourable of its images'."""
+        worst = list(SENTENCES)
+        return min((e.verdict for e in self.evidence), key=worst.index)
+
+    @property
+    def sentence(self) -> str:
+        return SENTENCES[self.verdict][0]
+
+    @property
+    def advice(self) -> str:
+        return SENTENCES[self.verdict][1]
+
+
+def trust(
+    model: ImageClassifier | str | Path,
+    source: Any,
+    attribution: Attribution,
+    *,
+    budget: int | float = 1.0,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Trust:
+    """The evidence on each map and its verdict; `source` must be the images that were explained.
+
+    It costs at most `budget` times what the explanation cost, or 120 network passes an image where that is more: the method
+    runs again with another seed and on a network with random weights, both times with as few samples as the budget asks for,
+    and deletion curves take what is left. Random draws come from `seed`. ValueError for scores that no method made.
+    """
+    model = model if isinstance(model, ImageClassifier) else load_classifier(model)
+    model.check_mode()
+    images = model.read(source)
+    if not budget > 0:
+        raise ValueError(f"budget is {budget}; it is a multiple of the explanation's own cost, above 0")
+    asked = model.rather_than(attribution.against)
+    plan = planned(attribution, budget)
+    changed = dict(plan.options)
+    if attribution.seed is not None:
+        changed["seed"] = attribution.seed + 1 + seed
+    second = None if attribution.seed is None else again(asked, images, attribution, **changed)
+    progress(0.2)
+    # subtle: a copy for so few passes would take longer to prepare than it saves
+    weightless = replace(randomized(asked, seed), prepare=passes(attribution.work) * plan.share > WORTH_PREPARING)
+    other = again(weightless, images, attribution, **changed)
+    progress(0.4)
+    output = "logit" if attribution.against is not None else "probability"
+    m = deletion(asked, images, attribution, steps=STEPS, orders=plan.orders, null="pixels", output=output, seed=seed)
+    progress(1.0)
+    runs = [run.work for run in (second, other) if run is not None] + [m.work, Work(2 * PICTURES, 0, 1.0)]
+    work = Work(sum(one.forwards for one in runs), sum(one.backwards for one in runs), 1.0)
+    own = torch.ones(len(images)) if second is None else spearman(attribution.map(), second.map())
+    randomised = spearman(attribution.map(), other.map()).abs() / own.clamp(min=REPEATS)
+    distance = DISTANCE * min(images.features.shape[2:])
+    seeds = None if second is None else correlation(far(attribution.map(), distance), far(second.map(), distance))
+    curve = m.extras["curve"]
+    found: list[Evidence] = []
+    for n in range(len(images)):
+        limits = ("advantage", "advantage_low", "advantage_high")  # which a map that gives no order does not have
+        advantage = Interval(*(float(m.extras[name][n]) if name in m.extras else math.nan for name in limits))
+        worth = float(curve[n, 0] - curve[n, -1])
+        settled = None if seeds is None else at_full_length(float(seeds[n]), plan.times)
+        verdict = judged(advantage, worth, float(randomised[n]), settled, output == "probability")
+        found.append(
+            Evidence(
+                verdict=verdict,
+                error=float(attribution.error[n]),
+                error_name=attribution.error_name,
+                seeds=settled,
+                advantage=advantage,
+                worth=worth,
+                randomised=float(randomised[n]),
+                cost=attribution.work,
+            )
+        )
+    return Trust(tuple(found), work)
+
+
+def judged(advantage: Interval, worth: float, randomised: float, seeds: float | None, probability: bool) -> Verdict:
+    """The first of the verdicts that the evidence calls for. Whatever cannot be told counts against the map."""
+    if not randomised < SAME:
+        return "does not depend on the model"
+    clear = advantage.value > CLEAR * (advantage.value - advantage.low)
+    if not (clear and advantage.value >= WORTH * abs(worth)):
+        return "no better than random"
+    if probability and not worth >= ANSWERS:
+        return "nothing to explain"
+    if seeds is not None and not seeds >= SETTLED:
+        return "has not settled"
+    return "holds up"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the evidence stays within its budget."""
+
+    options: Mapping[str, Any]
+    """Of the method's own runs."""
+    orders: int
+    share: float
+    """Of the explanation's work, each of them about."""
+    times: float
+    """How many times as much work the explanation itself was."""
+
+
+def planned(attribution: Attribution, budget: int | float) -> Plan:
+    """Deletion curves with as many random orders as there is room for, at least nine; the rest goes to the method's runs."""
+    each = passes(attribution.work) / max(1, len(attribution))
+    runs = 1 if attribution.seed is None else 2
+    room = max(FLOOR, budget * each)
+    least = _curves(ORDERS[0]) + 2 * PICTURES / max(1, len(attribution))
+    share = min(1.0, (room - least) / (runs * each)) if each else 1.0
+    orders = ORDERS[0] + int((room - least - runs * each * share) // (STEPS - 1))
+    options = lighter(attribution, share)
+    kept = next((float(options[n]) / float(attribution.options[n]) for n in ("samples", "steps") if n in options), 1.0)
+    return Plan(options, min(ORDERS[1], orders), share, max(1.0, attribution.work.fraction / kept))
+
+
+def _curves(orders: int) -> int:
+    """Passes an image of the deletion curves."""
+    return 2 + (STEPS - 1) * (orders + 1)
+
+
+def passes(work: Work) -> int:
+    """Network passes, a gradient counted as two more than the forward pass that it needs."""
+    return work.forwards + 2 * work.backwards
+
+
+def lighter(attribution: Attribution, share: float) -> dict[str, Any]:
+    """Options with which the method does about that share of its work."""
+    if share >= 1 or attribution.method not in methods:
+        return {}
+    options, fields = attribution.options, methods[attribution.method].options.model_fields
+    for name in ("samples", "steps"):
+        if name in options:
+            least = next((int(m.ge) for m in fields[name].metadata if hasattr(m, "ge")), 1)
+            done = float(options[name]) * max(attribution.work.fraction, 1e-9)
+            return {name: max(least, math.floor(done * share))}
+    if {"stride", "window"} <= attribution.notes.keys():  # squares: half as many along either side are a quarter in all
+        window, stride = (int(attribution.notes[name]) for name in ("window", "stride"))
+        return {"window": window, "stride": min(window, math.ceil(stride / share**0.5))}
+    return {}
+
+
+def correlation(
+    one: Float32[Tensor, "batch height width"], other: Float32[Tensor, "batch height width"]
+) -> Float32[Tensor, " batch"]:
+    """Pearson's, of each pair of maps; NaN where one is constant."""
+    a, b = ((maps - maps.mean((1, 2), keepdim=True)).flatten(1).double() for maps in (one, other))
+    return ((a * b).sum(1) / ((a * a).sum(1) * (b * b).sum(1)).sqrt()).float()
+
+
+def at_full_length(seen: float, times: int | float) -> float:
+    """What two long runs' correlation is, where a long and a `times` shorter one have this.
+
+    Of one signal under independent noise of variance q in the long run and `times` q in the short one, the correlation is
+    1 / sqrt((1 + q) (1 + times q)), and between two long ones 1 / (1 + q).
+    """
+    if not 0 < seen < 1:
+        return seen
+    half = (1 + times) / (2 * times)
+    q = -half + math.sqrt(half**2 + (1 / seen**2 - 1) / times)
+    return 1 / (1 + q)
+
+
+def far(maps: Float32[Tensor, "batch height width"], sigma: float) -> Float32[Tensor, "batch height width"]:
+    """The maps as seen from a distance."""
+    return blurred(maps[:, None], sigma)[:, 0]

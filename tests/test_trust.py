@@ -1,0 +1,155 @@
+"""The evidence and its verdict: right on controls, on a network that knows nothing, and within its budget."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+import pellucid as pl
+from pellucid.attribution import Work
+from pellucid.measurement import Interval
+from pellucid.models.randomized import randomized
+from pellucid.planted import plants
+from pellucid.trust import FLOOR, ORDERS, STEPS, at_full_length, judged, passes, planned
+
+GOOD = Interval(0.3, 0.2, 0.4)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """A network that looks at a mark, and eight pictures that have one."""
+    grown = plants["watermark"](0)
+    assert (grown.target[:8] == grown.model.class_index("marked")).all()
+    return grown
+
+
+def explained(planted: Any, method: str, count: int = 4, **options: Any) -> tuple[pl.Images, pl.Attribution]:
+    images = planted.images[:count]
+    return images, pl.explain(planted.model, images, method=method, target=planted.target[:count], **options)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict"),
+    [
+        ((GOOD, 0.9, 0.1, 0.9), "holds up"),
+        ((GOOD, 0.9, 0.1, None), "holds up"),
+        ((GOOD, 0.9, 0.95, 0.9), "does not depend on the model"),
+        ((GOOD, 0.9, float("nan"), 0.9), "does not depend on the model"),
+        ((Interval(0.3, -0.01, 0.6), 0.9, 0.1, 0.9), "no better than random"),
+        ((Interval(0.04, 0.03, 0.05), 0.9, 0.1, 0.9), "no better than random"),
+        ((Interval(0.3, 0.09, 0.51), 0.9, 0.1, 0.9), "no better than random"),
+        ((Interval(float("nan"), float("nan"), float("nan")), 0.9, 0.1, 0.9), "no better than random"),
+        ((Interval(0.01, 0.008, 0.012), 0.02, 0.1, 0.9), "nothing to explain"),
+        ((GOOD, 0.9, 0.1, 0.3), "has not settled"),
+        ((Interval(-0.3, -0.4, -0.2), 0.9, 0.95, 0.1), "does not depend on the model"),
+    ],
+)
+def test_the_verdict_is_the_first_that_the_evidence_calls_for(evidence, verdict):
+    assert judged(*evidence, probability=True) == verdict
+
+
+@pytest.mark.parametrize("method", ["occlusion", "grad_cam", "saliency", "lime"])
+def test_a_map_of_what_decides_holds_up(planted, method):
+    images, a = explained(planted, method)
+    t = pl.trust(planted.model, images, a)
+    assert t.verdict == "holds up"
+    assert all(e.advantage.low > 0.2 for e in t.evidence)
+    assert (t[0].seeds is None) == (method != "lime")
+    assert t[0].cost == a.work
+
+
+@pytest.mark.parametrize(
+    ("method", "verdict"), [("random", "no better than random"), ("edges", "does not depend on the model")]
+)
+def test_controls_are_seen_through(planted, method, verdict):
+    images, a = explained(planted, method, 8)
+    t = pl.trust(planted.model, images, a)
+    assert {e.verdict for e in t.evidence} == {verdict}
+    assert t.verdict == verdict
+    assert t.sentence
+    assert t.advice
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "grad_cam", "lime", "occlusion"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_on_a_network_with_random_weights_nothing_holds_up(planted, method, seed):
+    knows_nothing = randomized(planted.model, seed)
+    images = planted.images[:4]
+    a = pl.explain(knows_nothing, images, method=method, **({"samples": 300} if method == "lime" else {}))
+    assert "holds up" not in {e.verdict for e in pl.trust(knows_nothing, images, a).evidence}
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("saliency", {}),
+        ("smoothgrad", {"samples": 100}),
+        ("lime", {"samples": 400, "segments": 30}),
+        ("integrated_gradients", {"steps": 60}),
+        ("occlusion", {"window": 4, "stride": 1}),
+    ],
+)
+@pytest.mark.parametrize("budget", [0.5, 1.0, 3.0])
+def test_costs_no_more_than_its_budget(planted, method, options, budget):
+    images, a = explained(planted, method, 2, **options)
+    t = pl.trust(planted.model, images, a, budget=budget)
+    assert passes(t.work) <= max(FLOOR * 2, budget * passes(a.work)) * 1.05 + 8
+
+
+def test_a_larger_budget_buys_more_random_orders(planted):
+    _, a = explained(planted, "smoothgrad", 2, samples=100)
+    few, many = planned(a, 1.0), planned(a, 5.0)
+    assert few.orders >= ORDERS[0]
+    assert few.orders < many.orders == ORDERS[1]
+    assert many.options == {}
+    assert 2 <= few.options["samples"] < 100
+    assert planned(replace(a, work=Work(0, 0, 1.0)), 1.0).orders <= (FLOOR - 2) // (STEPS - 1) - 1
+
+
+def test_two_long_runs_agree_more_than_a_long_and_a_short_one():
+    generator = torch.Generator().manual_seed(0)
+    signal, noises = torch.randn(200_000, generator=generator), torch.randn(3, 200_000, generator=generator)
+    long, other, short = signal + 0.6 * noises[0], signal + 0.6 * noises[1], signal + 0.6 * 3 * noises[2]
+    seen = float(torch.corrcoef(torch.stack([long, short]))[0, 1])
+    assert at_full_length(seen, 9) == pytest.approx(float(torch.corrcoef(torch.stack([long, other]))[0, 1]), abs=0.01)
+    assert at_full_length(0.7, 1) == pytest.approx(0.7)
+    assert at_full_length(-0.2, 5) == -0.2
+
+
+def test_same_seed_same_evidence_and_the_model_is_left_alone(planted):
+    images, a = explained(planted, "smoothgrad", 2, samples=20)
+    before = {k: v.clone() for k, v in planted.model.module.state_dict().items()}
+    one, other = (pl.trust(planted.model, images, a, seed=3) for _ in range(2))
+    assert [e.to_json() for e in one.evidence] == [e.to_json() for e in other.evidence]
+    assert all(torch.equal(v, before[k]) for k, v in planted.model.module.state_dict().items())
+
+
+def test_the_worst_verdict_speaks_for_all(planted):
+    images, a = explained(planted, "saliency", 2)
+    t = pl.trust(planted.model, images, a)
+    assert t.verdict == "holds up"
+    worse = replace(t, evidence=(t[0], replace(t[0], verdict="no better than random")))
+    assert worse.verdict == "no better than random"
+    assert worse.advice != t.advice
+
+
+def test_a_map_without_numbers_is_not_trusted(planted):
+    images, a = explained(planted, "saliency", 2)
+    t = pl.trust(planted.model, images, replace(a, scores=torch.full_like(a.scores, torch.nan)))
+    assert t.verdict == "does not depend on the model"
+
+
+def test_what_cannot_be_judged(planted):
+    images, a = explained(planted, "saliency", 2)
+    with pytest.raises(ValueError, match="these scores were made by hand"):
+        pl.trust(planted.model, images, replace(a, method=""))
+    with pytest.raises(ValueError, match="budget is 0"):
+        pl.trust(planted.model, images, a, budget=0)
+
+
+def test_on_shipped_photographs_the_controls_get_their_verdicts(imagenet):
+    images = imagenet.read(["observation:1", "observation:4"])
+    for method, verdict in (("random", "no better than random"), ("edges", "does not depend on the model")):
+        a = pl.explain(imagenet, images, method=method)
+        assert {e.verdict for e in pl.trust(imagenet, images, a).evidence} == {verdict}
