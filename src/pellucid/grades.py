@@ -1,0 +1,171 @@
+"""Every method graded: does it find a cause that is known, and do its maps hold up on photographs; and at what price?
+
+Planted networks (`planted`) are trained on data made here, so that what decides is known and shown to decide. On photographs
+nobody knows what decides; there the evidence of `trust` is all there is.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64
+from torch import Tensor
+
+from pellucid.explain import explain
+from pellucid.inputs.image import Images
+from pellucid.measurement import Interval, bootstrap
+from pellucid.models.image import ImageClassifier
+from pellucid.planted import Plant
+from pellucid.trust import Evidence, passes, trust
+
+RESAMPLES = 1_000
+Progress = Callable[[float, str], None]
+
+
+@final
+@dataclass(frozen=True)
+class Grade:
+    """How one method did."""
+
+    method: str
+    found: Interval | None
+    """On planted networks: the probability that a pixel of the cause ranks above another one (area under the ROC curve); 0.5 is
+    chance. Mean over all plants' images; None where there were no plants."""
+    by_plant: Mapping[str, float]
+    advantage: Interval | None
+    """On photographs, over random orders in deletion, as `trust` has it."""
+    randomised: Interval | None
+    """What is left of the map with random weights: near 0 is good, 1 does not depend on the model."""
+    holds_up: Interval | None
+    """Share of the photographs whose map holds up."""
+    rank: tuple[int, int] | None
+    """Place among the methods by `found` (by `advantage` without plants), 1 being best: 95 % of resamples lie between these."""
+    passes: float
+    """Network passes an image, a gradient counted as three; on photographs, or on plants where there were none."""
+    seconds: float
+    """An image, on this machine."""
+    failed: str = ""
+    """Why the method gave nothing."""
+
+
+def grade(
+    names: Sequence[str],
+    plants: Mapping[str, Plant],
+    model: ImageClassifier | None = None,
+    photographs: Images | None = None,
+    *,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+    progress: Progress = lambda share, what: None,
+) -> tuple[Grade, ...]:
+    """Each method by name, graded on the plants' images and on the photographs, best first.
+
+    Methods run with their defaults, or with `options[name]`. A method that cannot explain a network is named with the reason.
+    """
+    options = options or {}
+    total = len(names) * (len(plants) + (photographs is not None))
+    done = 0
+    raw: dict[str, _Raw] = {}
+    for name in names:
+        raw[name] = mine = _Raw({}, [], [], 0.0, 0.0)
+        for title, plant in plants.items():
+            progress(done / max(1, total), f"{name} on {title}")
+            done += 1
+            try:
+                mine.add_plant(title, plant, name, options.get(name, {}))
+            except ValueError as error:
+                mine.failed.append(f"{title}: {error}")
+        if model is not None and photographs is not None:
+            progress(done / max(1, total), f"{name} on photographs")
+            done += 1
+            try:
+                mine.add_photographs(model, photographs, name, options.get(name, {}), seed)
+            except ValueError as error:
+                mine.failed.append(f"photographs: {error}")
+    ranks = _ranks({name: one.scores() for name, one in raw.items()}, seed)
+    grades = [one.grade(name, ranks.get(name)) for name, one in raw.items()]
+    progress(1.0, "graded")
+    return tuple(sorted(grades, key=lambda g: (g.rank is None, sum(g.rank or (0, 0)), g.method)))
+
+
+@dataclass
+class _Raw:
+    """What is gathered of one method."""
+
+    found: dict[str, Float64[np.ndarray, " image"]]
+    evidence: list[Evidence]
+    failed: list[str]
+    passes: float
+    seconds: float
+
+    def add_plant(self, title: str, plant: Plant, name: str, options: Mapping[str, Any]) -> None:
+        start = time.perf_counter()
+        a = explain(plant.model, plant.images, method=name, target=plant.target, **options)
+        self._price(time.perf_counter() - start, passes(a.work), len(plant.images))
+        maps = a.map() if a.signed else a.map().abs()
+        self.found[title] = ranked_above(maps, plant.mask).numpy().astype(np.float64)
+
+    def add_photographs(
+        self, model: ImageClassifier, photographs: Images, name: str, options: Mapping[str, Any], seed: int
+    ) -> None:
+        start = time.perf_counter()
+        a = explain(model, photographs, method=name, **options)
+        self._price(time.perf_counter() - start, passes(a.work), len(photographs))
+        self.evidence = list(trust(model, photographs, a, seed=seed).evidence)
+
+    def _price(self, seconds: float, work: int, images: int) -> None:
+        self.seconds, self.passes = seconds / images, work / images
+
+    def scores(self) -> Float64[np.ndarray, " image"]:
+        """What the method is ranked by."""
+        if self.found:
+            return np.concatenate(list(self.found.values()))
+        return np.array([e.advantage.value for e in self.evidence])
+
+    def grade(self, name: str, rank: tuple[int, int] | None) -> Grade:
+        def over(values: Sequence[float]) -> Interval | None:
+            return bootstrap(np.array(values, dtype=np.float64)) if len(values) else None
+
+        return Grade(
+            method=name,
+            found=over(np.concatenate(list(self.found.values())).tolist() if self.found else []),
+            by_plant={title: float(values.mean()) for title, values in self.found.items()},
+            advantage=over([e.advantage.value for e in self.evidence]),
+            randomised=over([e.randomised for e in self.evidence]),
+            holds_up=over([float(e.verdict == "holds up") for e in self.evidence]),
+            rank=rank,
+            passes=self.passes,
+            seconds=self.seconds,
+            failed="; ".join(self.failed),
+        )
+
+
+def ranked_above(
+    maps: Float32[Tensor, "batch height width"], mask: Bool[Tensor, "batch height width"]
+) -> Float32[Tensor, " batch"]:
+    """The probability that a pixel inside the mask has a higher score than one outside, ties counted half."""
+    found: list[float] = []
+    for scores, inside in zip(maps.flatten(1), mask.flatten(1), strict=True):
+        values, number = torch.unique(scores, return_inverse=True)
+        within = torch.bincount(number[inside], minlength=len(values)).double()
+        beyond = torch.bincount(number[~inside], minlength=len(values)).double()
+        below = beyond.cumsum(0) - beyond
+        found.append(float((within * (below + beyond / 2)).sum() / (within.sum() * beyond.sum())))
+    return torch.tensor(found)
+
+
+def _ranks(scores: Mapping[str, Float64[np.ndarray, " image"]], seed: int) -> dict[str, tuple[int, int]]:
+    """Between which places 95 % of resamples of the images put each method that answered for all of them."""
+    longest = max((len(values) for values in scores.values()), default=0)
+    complete = [name for name, values in scores.items() if len(values) == longest > 0]
+    if not complete:
+        return {}
+    table = np.stack([scores[name] for name in complete])
+    chosen = np.random.default_rng(seed).integers(0, longest, (RESAMPLES, longest))
+    means = table[:, chosen].mean(2)
+    places = 1 + (means[None, :, :] > means[:, None, :] + 1e-12).sum(1)
+    low, high = np.quantile(places, [0.025, 0.975], axis=1, method="nearest").astype(int)
+    return {name: (int(low[n]), int(high[n])) for n, name in enumerate(complete)}

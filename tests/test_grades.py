@@ -1,0 +1,79 @@
+"""Grades: exact toys for the ranking, and a method that looks at the cause ahead of one that guesses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+import pellucid as pl
+from pellucid.grades import _ranks, grade, ranked_above
+from pellucid.planted import plants
+from tests.cli.command import shell
+
+
+def test_is_the_area_under_the_roc_curve_with_ties():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randint(0, 6, (4, 9, 9), generator=generator).float()
+    mask = torch.rand(4, 9, 9, generator=generator) < 0.2
+    wanted = [roc_auc_score(m.flatten(), s.flatten()) for m, s in zip(mask, maps, strict=True)]
+    assert ranked_above(maps, mask).tolist() == pytest.approx(wanted, abs=1e-6)
+    assert ranked_above(mask.float(), mask).tolist() == [1.0] * 4
+    assert ranked_above(torch.zeros(4, 9, 9), mask).tolist() == [0.5] * 4
+
+
+def test_ranks_are_sure_where_methods_differ_and_wide_where_they_do_not():
+    draw = np.random.default_rng(0)
+    noise = draw.normal(size=60)
+    ranks = _ranks({"best": 5 + noise, "one": noise, "other": noise[::-1].copy(), "none": np.array([])}, 0)
+    assert ranks["best"] == (1, 1)
+    assert ranks["one"][0] == ranks["other"][0] == 2
+    assert ranks["one"][1] == ranks["other"][1] == 3
+    assert "none" not in ranks
+
+
+def test_what_finds_the_cause_ranks_above_noise():
+    plant = plants["watermark"](0)
+    said: list[float] = []
+    grades = grade(["random", "occlusion"], {"watermark": plant}, progress=lambda share, what: said.append(share))
+    assert [g.method for g in grades] == ["occlusion", "random"]
+    occlusion, random = grades
+    assert occlusion.found is not None
+    assert random.found is not None
+    assert occlusion.found.low > 0.8
+    assert random.found.value == pytest.approx(0.5, abs=0.1)  # it draws one map for all images
+    assert (occlusion.rank, random.rank) == ((1, 1), (2, 2))
+    assert occlusion.passes > 10
+    assert random.passes == 0
+    assert occlusion.advantage is None
+    assert said == sorted(said)
+    assert said[-1] == 1
+
+
+def test_photographs_alone_and_a_method_that_cannot():
+    plant = plants["watermark"](0)
+    knows = ["saliency", "integrated_gradients"]
+    grades = grade(knows, {}, plant.model, plant.images[:2], options={"integrated_gradients": {"baseline": "image"}})
+    saliency = next(g for g in grades if g.method == "saliency")
+    assert saliency.holds_up == pl.Interval(1.0, 1.0, 1.0)
+    assert saliency.found is None
+    failed = next(g for g in grades if g.method == "integrated_gradients")
+    assert failed.rank is None
+    assert "baseline='image' needs baseline_image" in failed.failed
+
+
+def test_the_command(tmp_path):
+    done = shell("benchmark", "random", "saliency", "--no-plants", "--photographs", "1", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert {g["method"] for g in said["grades"]} == {"random", "saliency"}
+    assert said["plants"] == {}
+    markdown = shell("benchmark", "random", "--no-plants", "--photographs", "1", "--markdown", cwd=tmp_path)
+    assert markdown.stdout.startswith("| METHOD | FINDS THE CAUSE |")
+    nothing = shell("benchmark", "--no-plants", "--photographs", "0", cwd=tmp_path)
+    assert nothing.returncode == 2
+    assert "nothing to grade on" in nothing.stderr
+    unknown = shell("benchmark", "limee", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert "did you mean 'lime'" in unknown.stderr
