@@ -8,13 +8,14 @@ weights nothing may hold up. Prints a count of verdicts for each, and the photog
 
 import argparse
 from collections import Counter
+from typing import Any
 
 import pellucid as pl
 from pellucid.inputs.photograph import photographs
 from pellucid.models.randomized import randomized
 
 EXPECTED = {"random": "no better than random", "edges": "does not depend on the model"}
-OPTIONS = {"lime": {"samples": 512}, "smoothgrad": {"samples": 64}}
+OPTIONS: dict[str, dict[str, Any]] = {"lime": {"samples": 512}, "smoothgrad": {"samples": 64}}
 
 
 def main() -> None:

@@ -76,7 +76,8 @@ def test_controls_are_seen_through(planted, method, verdict):
 def test_on_a_network_with_random_weights_nothing_holds_up(planted, method, seed):
     knows_nothing = randomized(planted.model, seed)
     images = planted.images[:4]
-    a = pl.explain(knows_nothing, images, method=method, **({"samples": 300} if method == "lime" else {}))
+    options: dict[str, Any] = {"samples": 300} if method == "lime" else {}
+    a = pl.explain(knows_nothing, images, method=method, **options)
     assert "holds up" not in {e.verdict for e in pl.trust(knows_nothing, images, a).evidence}
 
 

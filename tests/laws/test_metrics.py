@@ -25,8 +25,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module", params=["saliency", "integrated_gradients", "smoothgrad", "lime", "random", "edges"])
 def explained(request: pytest.FixtureRequest, relu: pl.ImageClassifier) -> tuple[pl.Images, pl.Attribution]:
-    few = {"samples": 12, "steps": 6, "segments": 8}
-    options = {o: few[o] for o in pl.methods[request.param].options.model_fields if o in few}
+    few: dict[str, Any] = {"samples": 12, "steps": 6, "segments": 8}
+    options: dict[str, Any] = {o: few[o] for o in pl.methods[request.param].options.model_fields if o in few}
     images = pictures(relu)
     return images, pl.explain(relu, images, method=request.param, **options)
 
@@ -85,7 +85,7 @@ def test_an_image_is_measured_alike_alone_and_among_others(name, relu, explained
 
 def test_is_documented_with_its_source(name):
     metric = pl.metrics[name]
-    module = inspect.getdoc(inspect.getmodule(metric.__wrapped__))
+    module = inspect.getdoc(inspect.getmodule(metric.__wrapped__))  # pyright: ignore[reportAttributeAccessIssue]
     assert module is not None
     assert "http" in module.splitlines()[0] or "doi" in module.splitlines()[0]
     assert len(inspect.getdoc(metric) or "") > 80

@@ -69,7 +69,7 @@ def run(
     """Measure every record; one that fails is reported and the rest go on. Exit code 1 when some failed."""
     from pellucid.explain import measure as measure_now
 
-    options = given(values, metric.options)
+    options: dict[str, Any] = {**given(values, metric.options)}
 
     def measured(record: Any, model: Any, advance: Callable[[float], None]) -> Any:
         return measure_now(
