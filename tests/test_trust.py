@@ -42,6 +42,7 @@ def explained(planted: Any, method: str, count: int = 4, **options: Any) -> tupl
         ((Interval(float("nan"), float("nan"), float("nan")), 0.9, 0.1, 0.9), "no better than random"),
         ((Interval(0.01, 0.008, 0.012), 0.02, 0.1, 0.9), "nothing to explain"),
         ((GOOD, 0.9, 0.1, 0.3), "has not settled"),
+        ((GOOD, 0.9, 0.1, 0.05), "no better than random"),
         ((Interval(-0.3, -0.4, -0.2), 0.9, 0.95, 0.1), "does not depend on the model"),
     ],
 )

@@ -48,6 +48,8 @@ REPEATS = 0.3
 SETTLED = 0.5
 """Correlation with a run of another seed, both seen from a distance, below which a map has not settled: of scores, not of
 ranks, since one sees what is strong."""
+NOISE = 0.2
+"""The same correlation below which a map is noise: what it gains over random orders is luck then."""
 DISTANCE = 0.02
 """Standard deviation of the blur that stands for looking from a distance, as a share of the short side."""
 
@@ -214,7 +216,8 @@ def judged(advantage: Interval, worth: float, randomised: float, seeds: float | 
     if not randomised < SAME:
         return "does not depend on the model"
     clear = advantage.value > CLEAR * (advantage.value - advantage.low)
-    if not (clear and advantage.value >= WORTH * abs(worth)):
+    noise = seeds is not None and not seeds >= NOISE
+    if noise or not (clear and advantage.value >= WORTH * abs(worth)):
         return "no better than random"
     if probability and not worth >= ANSWERS:
         return "nothing to explain"
