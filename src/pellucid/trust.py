@@ -65,7 +65,7 @@ SENTENCES: Mapping[Verdict, tuple[str, str]] = {
         "Do not rely on it; try another method, or more samples, and see whether that one finds places that matter.",
     ),
     "little to explain": (
-        "Less than a third of the class's probability comes from the picture: blurred beyond recognition it gets nearly as much.",
+        "Less than a third of the class's probability comes from the picture: blurred beyond recognition, it keeps the rest.",
         "Ask about a class that the network is surer of, or look into the network before its explanations.",
     ),
     "has not settled": (
