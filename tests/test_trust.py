@@ -146,6 +146,8 @@ def test_what_cannot_be_judged(planted):
     images, a = explained(planted, "saliency", 2)
     with pytest.raises(ValueError, match="these scores were made by hand"):
         pl.trust(planted.model, images, replace(a, method=""))
+    with pytest.raises(ValueError, match="3 images, and an attribution of 2; give the images that were explained"):
+        pl.trust(planted.model, planted.images[:3], a)
     with pytest.raises(ValueError, match="budget is 0"):
         pl.trust(planted.model, images, a, budget=0)
 

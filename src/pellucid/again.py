@@ -1,4 +1,4 @@
-"""An attribution computed again, on other images or another network: what metrics of stability compare it with."""
+"""An attribution computed again, on other images or another network: what evidence of stability compares it with."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,3 +20,12 @@ def again(model: ImageClassifier, inputs: Images, attribution: Attribution, **ch
     method = methods[attribution.method]
     stream = method.stream(model, inputs, attribution.target, **{**attribution.options, **changed})
     return replace(drain(bounded(stream, steps=attribution.step or None)), view=attribution.view, against=attribution.against)
+
+
+def check_explained(images: Images, attribution: Attribution) -> None:
+    """ValueError where these cannot be the images that were explained."""
+    if len(images) != len(attribution):
+        raise ValueError(f"{len(images)} images, and an attribution of {len(attribution)}; give the images that were explained")
+    if attribution.scores.shape[2:] != images.features.shape[2:]:
+        sizes = [" x ".join(map(str, one.shape[2:])) for one in (attribution.scores, images.features)]
+        raise ValueError(f"the attribution is of {sizes[0]} px, and the network reads {sizes[1]}; it is of another network")

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from pellucid.again import check_explained
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import open_photograph, remember
@@ -112,11 +113,7 @@ def measure(
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
     model.check_mode()
     images = model.read(source)
-    if len(images) != len(attribution):
-        raise ValueError(f"{len(images)} images, and an attribution of {len(attribution)}; give the images that were explained")
-    if attribution.scores.shape[2:] != images.features.shape[2:]:
-        sizes = [" x ".join(map(str, one.shape[2:])) for one in (attribution.scores, images.features)]
-        raise ValueError(f"the attribution is of {sizes[0]} px, and the network reads {sizes[1]}; it is of another network")
+    check_explained(images, attribution)
     options = {name: by_name(chosen, name, value) for name, value in options.items()}
     stream = chosen.stream(model.rather_than(attribution.against), images, attribution, **options)
     return drain(bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled), progress)

@@ -6,7 +6,7 @@ al., NeurIPS 2018 (randomised weights, https://arxiv.org/abs/1810.03292); the ve
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from pellucid.again import again
+from pellucid.again import again, check_explained
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import blurred
 from pellucid.measurement import Interval
 from pellucid.methods import methods
 from pellucid.metrics.deletion import deletion
+from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import ImageClassifier
 from pellucid.models.load import load_classifier
 from pellucid.models.randomized import PICTURES, randomized
@@ -124,7 +125,6 @@ class Trust:
     evidence: tuple[Evidence, ...]
     work: Work
     """What gathering it cost, for all images."""
-    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.evidence)
@@ -160,18 +160,20 @@ def trust(
 
     It costs at most `budget` times what the explanation cost, or 120 network passes an image where that is more: the method
     runs again with another seed and on a network with random weights, both times with as few samples as the budget asks for,
-    and deletion curves take what is left. Random draws come from `seed`. ValueError for scores that no method made.
+    and deletion curves take what is left. Random draws come from `seed`. ValueError for scores that no method made, and for
+    images that are not those that were explained.
     """
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
     model.check_mode()
     images = model.read(source)
+    check_explained(images, attribution)
     if not budget > 0:
         raise ValueError(f"budget is {budget}; it is a multiple of the explanation's own cost, above 0")
     asked = model.rather_than(attribution.against)
     plan = planned(attribution, budget)
     changed = dict(plan.options)
     if attribution.seed is not None:
-        changed["seed"] = attribution.seed + 1 + seed
+        changed["seed"] = other_seed(attribution.seed, seed)
     second = None if attribution.seed is None else again(asked, images, attribution, **changed)
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves

@@ -40,7 +40,8 @@ class Hit:
     next: Word | None
     """The word after that one; None at the sentence's end."""
     attended: Word | None
-    """The word of the token to which the match attends most in block `layer`, mean over the chosen heads; None for layer 0."""
+    """The word of the token to which the match attends most in block `layer`, mean over the chosen heads; None for layer 0,
+    and where that is not stored and the sentence was not read again."""
     attention: float | None
     """That mean attention, to that one token."""
     offset: int | None
