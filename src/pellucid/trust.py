@@ -43,8 +43,9 @@ WORTH = 0.05
 ANSWERS = 1 / 3
 """How much of the target's probability must come from the picture, for there to be something to explain. Networks with random
 weights, on which a map may be faithful and yet explain nothing, stayed below 0.27 on the shipped photographs."""
-REPEATS = 0.3
-"""A second run on the same network is taken to agree at least so much: below, its agreement is too uncertain to divide by."""
+REPEATS = 0.5
+"""A second run on the same network is taken to agree at least so much: below, its agreement is too uncertain to divide by, and
+chance alone would tell that a map of a few superpixels does not depend on the model."""
 SETTLED = 0.5
 """Correlation with a run of another seed, both seen from a distance, below which a map has not settled: of scores, not of
 ranks, since one sees what is strong."""
