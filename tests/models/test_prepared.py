@@ -175,6 +175,62 @@ def test_folds_what_is_provable_at_the_same_numbers(case: str) -> None:
     assert_alike(model, 2 if case == "statistics of the batch" else 13)
 
 
+def padding_first(pad: nn.Module, conv: nn.Conv2d, *between: nn.Module) -> nn.Module:
+    return nn.Sequential(pad, *between, conv, nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(36, 5))
+
+
+def padded_twice(pad: nn.Module) -> nn.Module:
+    return nn.Sequential(
+        pad, nn.Conv2d(3, 3, 3), pad, nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(36, 5)
+    )
+
+
+PADDED: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "alike on all sides": (lambda: padding_first(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3)), 0),
+    "more after, as TensorFlow does": (lambda: padding_first(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 4, 3, stride=2)), 0),
+    "more before, along one axis": (lambda: padding_first(nn.ZeroPad2d((3, 1, 2, 2)), nn.Conv2d(3, 4, (5, 2), stride=3)), 0),
+    "a constant that is 0": (lambda: padding_first(nn.ConstantPad2d((0, 2, 1, 0), 0.0), nn.Conv2d(3, 4, 3)), 0),
+    "on top of the convolution's own": (
+        lambda: padding_first(nn.ZeroPad2d((0, 1, 2, 0)), nn.Conv2d(3, 4, 3, padding=(2, 1))),
+        0,
+    ),
+    "depthwise": (lambda: nn.Sequential(nn.Conv2d(3, 6, 1), padding_first(nn.ZeroPad2d((1, 2, 1, 2)), grouped())), 0),
+    "alike, dilated": (lambda: padding_first(nn.ZeroPad2d(2), nn.Conv2d(3, 4, 3, dilation=2)), 0),
+    "unlike, dilated": (lambda: padding_first(nn.ZeroPad2d((0, 2, 0, 2)), nn.Conv2d(3, 4, 3, dilation=2)), 1),
+    "another constant": (lambda: padding_first(nn.ConstantPad2d(1, 0.5), nn.Conv2d(3, 4, 3)), 1),
+    "by mirroring": (lambda: padding_first(nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3)), 1),
+    "in front of a convolution that mirrors": (
+        lambda: padding_first(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")),
+        1,
+    ),
+    "cut off": (lambda: padding_first(nn.ZeroPad2d((-1, 1, -1, 1)), nn.Conv2d(3, 4, 3)), 1),
+    "not right in front": (lambda: padding_first(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3), nn.Sigmoid()), 1),
+    "used twice": (lambda: padded_twice(nn.ZeroPad2d(1)), 2),
+    "'same'": (lambda: padding_first(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3, padding="same")), 1),
+}
+"""A network, and how many paddings are left in it."""
+
+
+def grouped() -> nn.Conv2d:
+    return nn.Conv2d(6, 4, 5, stride=2, groups=2)
+
+
+@pytest.mark.parametrize("case", PADDED)
+def test_a_convolution_pads_for_itself_where_it_provably_may(case: str) -> None:
+    make, left = PADDED[case]
+    model = wrapped(networks.seeded(make()))
+    kinds = (nn.ConstantPad2d, nn.ReflectionPad2d)
+    assert sum(isinstance(sub, kinds) for _, sub in model.prepared.module.named_modules(remove_duplicate=False)) == left
+    assert_alike(model)
+
+
+def test_another_weight_of_a_convolution_that_pads_for_itself_is_seen() -> None:
+    model = wrapped(networks.seeded(padding_first(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 4, 3))))
+    assert_alike(model)
+    model.module.get_parameter("1.weight").data.mul_(2)
+    assert_alike(model)
+
+
 def test_maps_are_channels_last_only_where_the_network_can_read_them() -> None:
     assert wrapped(networks.relu_cnn()).prepared.channels_last
     assert not pl.ImageClassifier(FOLDED["reads memory in one order"][0]().eval(), size=(16, 16)).prepared.channels_last
@@ -204,6 +260,7 @@ def test_every_layer_puts_out_what_it_does_in_the_callers_module(make: Callable[
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()), msg=name)
     folded = {name for name, sub in model.module.named_modules() if isinstance(sub, nn.Conv2d) and sub.out_channels != 12}
     folded -= {"2.stem"}  # Residual has a batch norm behind one of its convolutions
+    folded |= {name for name, sub in model.module.named_modules() if isinstance(sub, nn.ZeroPad2d)}
     assert model.prepared.altered == folded | {"0"}, "the first Sequential puts out what its convolution does"
 
 
@@ -303,7 +360,7 @@ def test_a_stale_copy_is_never_used(change: str) -> None:
 
 def test_is_prepared_once_for_all_explanations_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(prepared, "folded", lambda module, real=prepared.folded: made.append(module) or real(module))
+    monkeypatch.setattr(prepared, "folded", lambda *given, real=prepared.folded: made.append(given) or real(*given))
     model = wrapped(networks.relu_cnn())
     assert not made, "a model that is asked nothing has nothing to prepare"
     for against in (None, 1):

@@ -1,4 +1,4 @@
-"""A network made ready for many passes: batch norm folded into the layer before it, channels last, the same numbers.
+"""A network made ready for many passes: batch norm and padding folded into convolutions, channels last, the same numbers.
 
 What may be folded is proved by tracing the network, and the whole is tried on a random batch beside the network as it is; what
 is not proved or does not agree stays as it is. The caller's module is never touched: the copy shares all of its tensors but
@@ -9,7 +9,7 @@ import copy
 import threading
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MethodType
@@ -26,6 +26,7 @@ AGREE = 1e-5
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _TENSORS = ("_parameters", "_buffers")
 _NORMS: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: nn.Conv2d, nn.BatchNorm1d: nn.Linear}
+_PADS = (nn.ZeroPad2d, nn.ConstantPad2d)
 _preparing = threading.RLock()  # subtle: while fx traces, it replaces nn.Module.__call__ for the whole process
 
 
@@ -37,7 +38,8 @@ class Prepared:
     module: nn.Module
     channels_last: bool = False
     altered: frozenset[str] = frozenset()
-    """Layers that put out something else than in the caller's module: those with a batch norm folded into them."""
+    """Layers that put out something else than in the caller's module: those with a batch norm folded into them, and padding
+    that a convolution does instead."""
 
 
 Ask = Callable[[Prepared, Float[Tensor, "batch channel height width"]], Float[Tensor, "batch class"]]
@@ -139,9 +141,10 @@ class Values:
 def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask) -> tuple[Prepared, list[Tensor]]:
     """What to run, and the tensors whose values went into it. Trial passes run on copies: the caller's module never does."""
     convolves = any(isinstance(sub, nn.Conv2d) for sub in given.module.modules())
-    normed = any(type(sub) in _NORMS for sub in given.module.modules())
+    pads = any(type(sub) in _PADS for sub in given.module.modules())
+    folds = pads or any(type(sub) in _NORMS for sub in given.module.modules())
     formats = [True, False] if convolves and not given.channels_last else [given.channels_last]
-    like = twin(given.module) if normed or len(formats) > 1 else None
+    like = twin(given.module) if folds or len(formats) > 1 else None
     if like is None:
         return given, []
     noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
@@ -152,9 +155,10 @@ def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask) -> tuple[Prepare
     except Exception:  # whatever it is, it comes again where it can be told, when the caller's own input is asked about
         return given, []
     # a forward pass that leaves something on its module (a count, a map it keeps) must leave it on the caller's
-    folding = folded(given.module) if normed and before.holds() else None
-    if folding is not None:
-        for channels_last in formats:
+    for with_pads in ([True, False] if pads else [False]) if folds and before.holds() else []:
+        folding = folded(given.module, with_pads)
+        for channels_last in formats if folding is not None else []:
+            assert folding is not None
             folding.order(channels_last)
             prepared = Prepared(folding.module, channels_last, folding.altered)
             if _agrees(prepared, noise, expected, ask):
@@ -181,11 +185,11 @@ def _agrees(prepared: Prepared, noise: Tensor, expected: Tensor, ask: Ask) -> bo
 
 @dataclass(frozen=True, eq=False)
 class Folding:
-    """A copy of a module with every batch norm folded that provably may be."""
+    """A copy of a module with every batch norm folded that provably may be, and the padding before a convolution."""
 
     module: nn.Module
     layers: list[nn.Module]
-    """Those into which one was folded."""
+    """Those into which something was folded."""
     altered: frozenset[str]
     """Those that put out something else than in the module: the same, and what has one of them for its last part."""
     sources: list[Tensor]
@@ -199,11 +203,11 @@ class Folding:
                 weight.data = weight.data.contiguous(memory_format=order)
 
 
-def folded(module: nn.Module) -> Folding | None:
+def folded(module: nn.Module, pads: bool = True) -> Folding | None:
     """None when there is nothing to fold, or nothing that provably may be."""
     copied = twin(module)
-    pairs, altered = _foldable(copied) if copied is not None else ([], set())
-    if copied is None or not pairs:
+    pairs, padded, altered = _foldable(copied, pads) if copied is not None else ([], [], set())
+    if copied is None or not (pairs or padded):
         return None
     names = {sub: name for name, sub in copied.named_modules()}
     originals = dict(module.named_modules())
@@ -212,9 +216,14 @@ def folded(module: nn.Module) -> Folding | None:
         own = [tensor for name in (names[layer], names[norm]) for tensor in _tensors(originals[name])]
         sources += [tensor for tensor in own if tensor.is_floating_point()]
         _fold(layer, norm)
-        parent, _, child = names[norm].rpartition(".")
+    for layer, pad in padded:
+        sources += [tensor for tensor in _tensors(originals[names[layer]]) if all(tensor is not one for one in sources)]
+        _pad(layer, pad.padding)
+    for gone in [norm for _, norm in pairs] + [pad for _, pad in padded]:
+        parent, _, child = names[gone].rpartition(".")
         setattr(copied.get_submodule(parent), child, nn.Identity().eval())
-    return Folding(copied, [layer for layer, _ in pairs], frozenset(names[sub] for sub in altered if names[sub]), sources)
+    layers: list[nn.Module] = [*dict.fromkeys([layer for layer, _ in pairs] + [layer for layer, _ in padded])]
+    return Folding(copied, layers, frozenset(names[sub] for sub in altered if names[sub]), sources)
 
 
 def twin(module: nn.Module) -> nn.Module | None:
@@ -257,12 +266,34 @@ def _fold(layer: nn.Module, norm: nn.Module) -> None:
     layer.bias = nn.Parameter(plus.detach().to(weight.dtype), requires_grad=False)
 
 
+def _pad(layer: nn.Conv2d, padding: Sequence[int]) -> None:
+    """Lets the convolution pad for itself. Where one side needs more than the other, both get as much, and the kernel grows by
+    zeros on the side that has too much."""
+    left, right, top, bottom = padding
+    grown, both = [], []
+    for own, (before, after) in zip(_own_padding(layer), ((top, bottom), (left, right)), strict=True):
+        both.append(own + max(before, after))
+        grown = [max(0, after - before), max(0, before - after), *grown]  # as `pad` wants it, the last axis first
+    if any(grown):
+        layer.weight = nn.Parameter(nn.functional.pad(layer.weight, grown), requires_grad=False)
+        layer.kernel_size = (layer.weight.shape[2], layer.weight.shape[3])
+    layer.padding = (both[0], both[1])
+
+
+def _own_padding(layer: nn.Conv2d) -> tuple[int, int]:
+    assert not isinstance(layer.padding, str)
+    return layer.padding[0], layer.padding[1]
+
+
 # -------------------------------------------------------------------------------------------------------------- the proof
 
 
-def _foldable(module: nn.Module) -> tuple[list[tuple[nn.Module, nn.Module]], set[nn.Module]]:
-    """The pairs of a layer and the batch norm that alone reads what it puts out, each run once in a pass, and every module that
-    puts out such a layer's output. Nothing when the network cannot be traced."""
+def _foldable(
+    module: nn.Module, pads: bool
+) -> tuple[list[tuple[nn.Module, nn.Module]], list[tuple[nn.Conv2d, nn.ConstantPad2d]], set[nn.Module]]:
+    """The pairs of a layer and the batch norm that alone reads what it puts out, and of a convolution and the padding with
+    zeros that it alone reads, each run once in a pass; and every module that puts out what folding them alters. Nothing when
+    the network cannot be traced."""
     root: nn.Module = _Root(module).eval()
     tracer = _Tracer()
     try:
@@ -270,7 +301,7 @@ def _foldable(module: nn.Module) -> tuple[list[tuple[nn.Module, nn.Module]], set
             warnings.simplefilter("ignore")
             graph = tracer.trace(root)
     except Exception:  # whatever: a forward pass that asks its values which way to go fails in any way when there are none
-        return [], set()
+        return [], [], set()
     modules: dict[str, nn.Module] = dict(root.named_modules(remove_duplicate=False))
     named = Counter(modules.values())
     runs = Counter(modules[node.target] for node in graph.nodes if node.op == "call_module")
@@ -279,7 +310,31 @@ def _foldable(module: nn.Module) -> tuple[list[tuple[nn.Module, nn.Module]], set
         if node.op == "get_attr" and isinstance(read := _attribute(root, node.target), Tensor):
             reads[id(read)] += len(node.users)
     pairs: list[tuple[nn.Module, nn.Module]] = []
-    of_layers: set[fx.Node] = set()
+    padded: list[tuple[nn.Conv2d, nn.ConstantPad2d]] = []
+    changed: set[fx.Node] = set()
+
+    def once(node: fx.Node, layer: nn.Module) -> bool:
+        """Whether the layer runs only here, and nobody else reads its tensors."""
+        direct = node.op == "call_module"
+        own = layer.parameters(recurse=False)
+        alone = all(reads[id(tensor)] == (0 if direct else 1) for tensor in own)
+        return alone and named[layer] == 1 and runs[layer] == (1 if direct else 0) and layer not in tracer.opaque
+
+    for node in graph.nodes if pads else ():
+        pad = modules[node.target] if node.op == "call_module" else None
+        if (
+            not isinstance(pad, _PADS)
+            or type(pad) not in _PADS
+            or pad.value != 0
+            or min(pad.padding) < 0
+            or not once(node, pad)
+        ):
+            continue
+        users = list(node.users)
+        layer = _layer(users[0], modules) if len(users) == 1 else None
+        if isinstance(layer, nn.Conv2d) and once(users[0], layer) and _pads_for_itself(layer, pad.padding):
+            padded.append((layer, pad))
+            changed.add(node)
     for node in graph.nodes:
         norm = modules[node.target] if node.op == "call_module" else None
         if type(norm) not in _NORMS or len(node.args) != 1 or node.kwargs or not isinstance(node.args[0], fx.Node):
@@ -289,17 +344,23 @@ def _foldable(module: nn.Module) -> tuple[list[tuple[nn.Module, nn.Module]], set
         layer = _layer(before, modules)
         if layer is None or not isinstance(layer, _NORMS[type(norm)]) or set(before.users) != {node}:
             continue
-        direct = before.op == "call_module"
         tensors = [*layer.parameters(recurse=False), *norm.parameters(recurse=False), *norm.buffers(recurse=False)]
-        once = named[layer] == named[norm] == runs[norm] == 1 and (runs[layer] == 1 if direct else runs[layer] == 0)
-        alone = all(reads[id(t)] == (0 if direct or t not in set(layer.parameters(recurse=False)) else 1) for t in tensors)
+        alone = all(reads[id(tensor)] == 0 for tensor in norm.buffers(recurse=False))
         known = norm.running_mean is not None and norm.running_var is not None
         like = all(t.dtype == tensors[0].dtype for t in tensors if t.is_floating_point())
-        if once and alone and known and like and not tracer.opaque & {layer, norm}:
+        if once(before, layer) and once(node, norm) and alone and known and like:
             pairs.append((layer, norm))
-            of_layers.add(before)
-    altered = {sub for sub, outputs in tracer.put_out.items() if any(out is None or out in of_layers for out in outputs)}
-    return pairs, altered & set(module.modules())
+            changed.add(before)
+    altered = {sub for sub, outputs in tracer.put_out.items() if any(out is None or out in changed for out in outputs)}
+    return pairs, padded, altered & set(module.modules())
+
+
+def _pads_for_itself(layer: nn.Conv2d, padding: Sequence[int]) -> bool:
+    """Whether the convolution can do this padding: with zeros, and where the sides differ, with a kernel that may grow."""
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return False
+    left, right, top, bottom = padding
+    return (left == right and top == bottom) or set(layer.dilation) == {1}
 
 
 def _layer(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Module | None:
