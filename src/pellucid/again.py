@@ -1,5 +1,6 @@
 """An attribution computed again, on other images or another network: what evidence of stability compares it with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +11,24 @@ from pellucid.models.image import ImageClassifier
 from pellucid.stream import bounded, drain
 
 
-def again(model: ImageClassifier, inputs: Images, attribution: Attribution, **changed: Any) -> Attribution:
+def again(
+    model: ImageClassifier,
+    inputs: Images,
+    attribution: Attribution,
+    *,
+    progress: Callable[[Attribution], None] | None = None,
+    **changed: Any,
+) -> Attribution:
     """The same method with the same targets and options, but for those `changed`, and as many steps of its stream.
 
-    ValueError for scores that no method made, which cannot be made again.
+    `progress` is called with every answer. ValueError for scores that no method made, which cannot be made again.
     """
     if not attribution.method:
         raise ValueError("these scores were made by hand; this metric runs the method again, so it needs one of pl.methods")
     method = methods[attribution.method]
     stream = method.stream(model, inputs, attribution.target, **{**attribution.options, **changed})
-    return replace(drain(bounded(stream, steps=attribution.step or None)), view=attribution.view, against=attribution.against)
+    last = drain(bounded(stream, steps=attribution.step or None), progress)
+    return replace(last, view=attribution.view, against=attribution.against)
 
 
 def check_explained(images: Images, attribution: Attribution) -> None:

@@ -25,6 +25,7 @@ from pellucid.models.image import ImageClassifier
 from pellucid.models.load import load_classifier
 from pellucid.models.randomized import PICTURES, randomized
 from pellucid.ranks import spearman
+from pellucid.stream import drain
 
 Verdict = Literal[
     "does not depend on the model", "no better than random", "little to explain", "has not settled", "holds up"
@@ -161,7 +162,8 @@ def trust(
 
     It costs at most `budget` times what the explanation cost, or 120 network passes an image where that is more: the method
     runs again with another seed and on a network with random weights, both times with as few samples as the budget asks for,
-    and deletion curves take what is left. Random draws come from `seed`. ValueError for scores that no method made, and for
+    and deletion curves take what is left. Random draws come from `seed`. `progress` is told the share that is done after every
+    batch of work; what it raises ends the work. ValueError for scores that no method made, and for
     images that are not those that were explained.
     """
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
@@ -175,14 +177,19 @@ def trust(
     changed = dict(plan.options)
     if attribution.seed is not None:
         changed["seed"] = other_seed(attribution.seed, seed)
-    second = None if attribution.seed is None else again(asked, images, attribution, **changed)
+    second = None
+    if attribution.seed is not None:
+        second = again(asked, images, attribution, progress=lambda a: progress(0.2 * a.work.fraction), **changed)
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
     weightless = replace(randomized(asked, seed), prepare=passes(attribution.work) * plan.share > WORTH_PREPARING)
-    other = again(weightless, images, attribution, **changed)
+    other = again(weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed)
     progress(0.4)
     output = "logit" if attribution.against is not None else "probability"
-    m = deletion(asked, images, attribution, steps=STEPS, orders=plan.orders, null="pixels", output=output, seed=seed)
+    curves = deletion.stream(
+        asked, images, attribution, steps=STEPS, orders=plan.orders, null="pixels", output=output, seed=seed
+    )
+    m = drain(curves, lambda step: progress(0.4 + 0.6 * step.work.fraction))
     progress(1.0)
     runs = [run.work for run in (second, other) if run is not None] + [m.work, Work(2 * PICTURES, 0, 1.0)]
     work = Work(sum(one.forwards for one in runs), sum(one.backwards for one in runs), 1.0)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -104,21 +104,29 @@ def _from_path(source: str) -> tuple[Image.Image, str]:
         raise FileNotFoundError(f"no image at {source!r}; give a file, a folder, or observation:0 to observation:9")
     if path.is_dir():
         raise IsADirectoryError(f"{source!r} is a folder; name the pictures in it")
+    return decode(path, repr(source)), path.name
+
+
+def decode(file: Path | BinaryIO, what: str, most: int = MAX_PIXELS) -> Image.Image:
+    """The picture in a file, in RGB and upright; `what` it is called when it cannot be read, which is a ValueError.
+
+    Its size is read first: one of more than `most` pixels is refused before it is decoded.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is stricter and comes below
-            with Image.open(path) as image:
-                _check_size(*image.size, repr(source))
+            with Image.open(file) as image:
+                _check_size(*image.size, what, most)
                 frames = getattr(image, "n_frames", 1)
                 if frames > 1:
-                    raise ValueError(f"{source!r} has {frames} frames; save the one you mean as a picture of its own")
-                return _as_rgb(image, repr(source)), path.name
+                    raise ValueError(f"{what} has {frames} frames; save the one you mean as a picture of its own")
+                return _as_rgb(image, what)
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{source!r} is too large to decode safely: {error}") from None
+        raise ValueError(f"{what} is too large to decode safely: {error}") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{source!r} is not a picture in a known format ({', '.join(s[1:] for s in SUFFIXES)})") from None
+        raise ValueError(f"{what} is not a picture in a known format ({', '.join(s[1:] for s in SUFFIXES)})") from None
     except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"{source!r} cannot be decoded, it is truncated or damaged: {error}") from None
+        raise ValueError(f"{what} cannot be decoded, it is truncated or damaged: {error}") from None
 
 
 def _shipped(source: str) -> Path:
@@ -130,12 +138,12 @@ def _shipped(source: str) -> Path:
     return observation_paths()[int(number)]
 
 
-def _check_size(width: int, height: int, what: str) -> None:
+def _check_size(width: int, height: int, what: str, most: int = MAX_PIXELS) -> None:
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"{what} is {width} x {height} px; the smallest that can be explained is {MIN_SIDE} x {MIN_SIDE}")
-    if width * height > MAX_PIXELS:
+    if width * height > most:
         raise ValueError(
-            f"{what} is {width} x {height} px, {width * height / 1e6:.0f} megapixels; at most {MAX_PIXELS // 10**6} are read: "
+            f"{what} is {width} x {height} px, {width * height / 1e6:.0f} megapixels; at most {most // 10**6} are read: "
             "make it smaller first"
         )
 
