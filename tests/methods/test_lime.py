@@ -236,13 +236,22 @@ def test_images_of_different_numbers_of_superpixels_are_explained_as_each_alone(
 
 
 def test_every_fifty_samples_an_answer_that_holds_all_of_them(relu: pl.ImageClassifier) -> None:
-    images, target = pictures(relu, 2), torch.tensor([0, 1])
+    images, target = pictures(relu, 1), torch.tensor([0])
     answers = list(lime.stream(relu, images, target, samples=120, **COARSE))
-    assert [a.work.forwards for a in answers] == [100, 200, 240]
+    assert [a.work.forwards for a in answers] == [50, 100, 120]
     assert [a.work.fraction for a in answers] == pytest.approx([50 / 120, 100 / 120, 1])
     shorter = lime(relu, images, target, samples=100, **COARSE)
     torch.testing.assert_close(answers[1].scores, shorter.scores)
     torch.testing.assert_close(answers[1].error, shorter.error)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(2, 20), (3, 10), (12, 10)])
+def test_several_images_get_their_answers_after_fewer_samples_each(relu: pl.ImageClassifier, count: int, rows: int) -> None:
+    images = pictures(relu, count)
+    answers = list(lime.stream(relu, images, torch.zeros(count, dtype=torch.long), samples=45, **COARSE))
+    assert [a.work.forwards for a in answers] == [count * min(n + rows, 45) for n in range(0, 45, rows)]
+    alone = lime(relu, images[1], torch.tensor([0]), samples=45, **COARSE)
+    torch.testing.assert_close(answers[-1].scores[1], alone.scores[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("segmentation", ["slic", "quickshift", "felzenszwalb", "grid"])

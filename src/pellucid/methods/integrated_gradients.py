@@ -18,6 +18,9 @@ from pellucid.stream import Preset
 
 HELD = 128
 """Intervals of an image's paths that refinement may still divide; at 224 x 224 their gradients take some 80 MB."""
+BUDGET = 2**29
+"""Bytes that the gradients at the ends of those intervals may take, of all images together: of 10 images at 224 x 224 each may
+divide 44."""
 FLOOR = 1e-4
 """A change below this share of the output is too small to measure a gap by, and counts as this share."""
 
@@ -83,7 +86,8 @@ def integrated_gradients(
     The last answer before refinement is the rule's own, point by point. Refinement goes on from the same gradients with the
     trapezoid rule over all the points it has, and puts new ones into the middle of the intervals whose ends account worst for
     the change of the output between them; in a batch, first in the images with the largest gaps. Each image gets the same
-    answer as it would alone, and keeps its best answer by its gap. Refinement holds the gradients of `steps` points an image.
+    answer as it would alone, and keeps its best answer by its gap; but where many images share the memory that there is for
+    gradients, half a GiB, each may divide fewer intervals, and starts from fewer points.
 
     Raises ValueError when `baseline_image` is missing or not asked for, or cannot be read.
     """
@@ -103,7 +107,8 @@ def integrated_gradients(
 
     unit = output if multiply else f"{output} per input unit"
     mean = _Mean(inputs, target, draws, planned=len(inputs) * (draws * steps + refinements), unit=unit)
-    refined = [Refinement(inputs.features[0], HELD) for _ in inputs.names]
+    held = most_held(inputs.features[0], len(inputs))
+    refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
     for draw in range(draws):
         starts = start(draw)
         ends = [_ends(model, *path, output) for path in zip(starts, inputs.features, target, strict=True)]
@@ -113,7 +118,7 @@ def integrated_gradients(
             for image in range(len(inputs)):
                 visited = points(image, starts[image : image + 1], positions[chosen].tolist())
                 mean.add(image, visited, weights[chosen].tolist())
-                kept[image] += visited if refinements else []
+                kept[image] += evenly(visited, 2 * held - len(kept[image])) if refinements else []
             mean.count(weights[chosen].sum(), len(chosen))
             yield mean.answer()
         if refinements:
@@ -121,7 +126,8 @@ def integrated_gradients(
                 refined[image].add_path(draw, joined(kept[image], first, last))
             kept.clear()  # from here on a refinement holds what it needs, and no more
     if refinements:
-        yield from _refine(mean, refined, lambda draw, image: start(draw, inputs[image]), points, draws, refinements)
+        size = max(map(len, rounds(steps, BATCH)))  # no step of refinement takes longer than one of the rule
+        yield from _refine(mean, refined, lambda draw, image: start(draw, inputs[image]), points, draws, refinements, size)
 
 
 def _refine(
@@ -131,8 +137,9 @@ def _refine(
     points: Callable[[int, Tensor, Sequence[float]], list[Point]],
     draws: int,
     refinements: int,
+    size: int,
 ) -> Iterator[Attribution]:
-    """Ever better answers from more points, at most `refinements` an image."""
+    """Ever better answers from more points, at most `refinements` an image, `size` of them at once."""
     best = mean.answer()
     gaps, scores = best.extras["completeness_gap"].clone(), best.scores.clone()
     left = [refinements] * len(refined)
@@ -140,7 +147,7 @@ def _refine(
         # which points an image gets depends on nothing but itself, its company only decides when: so its last answer is its own
         errors = torch.where(torch.tensor(left) > 0, best.error, -1.0)
         for image in (errors >= errors.max() / 2).nonzero().flatten().tolist():
-            intervals = refined[image].worst(min(BATCH, left[image]))
+            intervals = refined[image].worst(min(size, left[image]))
             if not intervals:  # nothing is left but rounding
                 left[image] = 0
                 continue
@@ -153,6 +160,16 @@ def _refine(
                 gaps[image], scores[image] = gap, refined[image].total / draws
         best = mean.answer(scores.clone(), gaps.clone(), ahead=sum(left))
         yield best
+
+
+def most_held(like: Tensor, images: int) -> int:
+    """Intervals that each of so many images may go on dividing, each with a gradient like that at either end."""
+    return max(1, min(HELD, BUDGET // (2 * like.nbytes * images)))
+
+
+def evenly(points: Sequence[Point], room: int) -> Sequence[Point]:
+    """At most `room` of the points, spread over all of them."""
+    return points[:: -(-len(points) // room)] if room > 0 else []
 
 
 @final

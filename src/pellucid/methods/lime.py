@@ -20,7 +20,7 @@ from pellucid.models.image import BATCH, ImageClassifier
 from pellucid.stream import Preset
 
 CHUNK = 5 * BATCH
-"""Samples of each image between two answers; refitting then costs little beside them."""
+"""Samples of an image between two answers; refitting then costs little beside them."""
 
 
 @methods.register(
@@ -92,7 +92,8 @@ def lime(
 
     Unit: output per superpixel shown rather than hidden, with sign. Superpixels are hidden at random, the network is asked,
     and a ridge regression is fitted to what it says, each sample weighed by the cosine kernel of section 3.3; the first sample
-    is the image itself. The fit is refined from running sums after every 50 samples.
+    is the image itself. The fit is refined from running sums after every 50 samples, of several images after fewer, 10 each at
+    least, so that an answer does not take longer the more images there are.
 
     `error` is how far the weights are expected to be from those of endless samples, relative to their length: 0.1 means by a
     tenth of themselves. It is made of their standard errors, the spread over seeds, and of what the ridge penalty still
@@ -129,8 +130,9 @@ def lime(
         Neighbourhood(n, [i for i, count in enumerate(counts) if count == n], drawing(design, n, keep, seed), kernel_width)
         for n in dict.fromkeys(counts)
     ]
-    for done in range(0, samples, CHUNK):
-        rows = min(CHUNK, samples - done)
+    together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
+    for done in range(0, samples, together):
+        rows = min(together, samples - done)
         for group in groups:
             visible = group.draw(rows)
             values = [
