@@ -241,12 +241,17 @@ def reading(
     direction, and its interval is a prediction interval: that of the difference, were the map one more random order. Above 0
     as a whole, it says that a random order would hardly do as well. `p` is the share of orders, the map's among them, that do
     at least as well. One random order has no spread: the limits are NaN.
+
+    The value is exact, so the error is that of `advantage`: half the 95 % confidence interval of the mean of the random
+    orders, infinite until there are `LEAST` of them, which is where their spread can be told.
     """
     values = summary(curves.own)
     nulls = summary(curves.chance).double()
     n = nulls.shape[1]
+    unknown = torch.full_like(values, torch.inf)
     if not n:
-        return Measurement(values, values, values, curves.work, extras={"curve": curves.own}, notes=curves.notes)
+        error = unknown if curves.work.fraction < 1 else torch.zeros_like(values)
+        return Measurement(values, values, values, curves.work, extras={"curve": curves.own}, notes=curves.notes, error=error)
     sign = 1 if higher_is_better else -1
     mean = nulls.mean(1)
     deviation = nulls.std(1) if n > 1 else torch.full_like(mean, torch.nan)
@@ -264,9 +269,23 @@ def reading(
         "p": p.float(),
     }
     low, high = (mean - spread).float(), (mean + spread).float()
-    return Measurement(values, values, values, curves.work, mean.float(), low, high, extras, curves.notes)
+    error = (student(n - 1) * deviation / n**0.5).float() if n >= LEAST or curves.work.fraction == 1 else unknown
+    return Measurement(
+        values,
+        values,
+        values,
+        curves.work,
+        mean.float(),
+        low,
+        high,
+        extras,
+        curves.notes,
+        error=error.nan_to_num(torch.inf, torch.inf),
+    )
 
 
+LEAST = 5
+"""Random orders before a tolerance may stop: fewer are alike by chance too often."""
 NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 

@@ -111,8 +111,9 @@ def measure(
 ) -> Measurement:
     """What a metric says of the attribution of each image in `source`, which must be the images that were explained.
 
-    `tolerance` stops as soon as no value's 95 % interval reaches further than that to either side; `deadline`, `progress` and
-    `cancelled` are those of `explain`. Raises ValueError where images and attribution do not belong together.
+    `tolerance` stops as soon as no value's 95 % interval reaches further than that to either side, nor that of its advantage
+    over chance where chance is measured; a value that is not one before all is done, such as a largest, is waited for.
+    `deadline`, `progress` and `cancelled` are those of `explain`. Raises ValueError where images and attribution do not belong together.
     """
     start = monotonic()
     chosen = metrics[metric]

@@ -52,14 +52,17 @@ class Measurement:
     metric: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     step: int = 0
+    error: Float32[Tensor, " batch"] | None = None
+    """How far what is reported may be off, where that is not half the interval; infinite where nothing is known of it yet."""
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def worst_error(self) -> float:
-        """Half the widest interval, in `unit`."""
-        widths = (self.high - self.low)[~self.values.isnan()] / 2
+        """Half the widest interval, in `unit`, or the largest `error`: what a tolerance is held against."""
+        errors = (self.high - self.low) / 2 if self.error is None else self.error
+        widths = errors[~self.values.isnan()]
         return float(widths.max()) if len(widths) else 0.0
 
     def mean(self) -> Interval:

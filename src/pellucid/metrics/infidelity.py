@@ -14,9 +14,12 @@ from pellucid.inputs.image import Images
 from pellucid.measurement import Measurement, bootstrap
 from pellucid.metrics import metrics
 from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.stream import MARGIN
 
 Perturbation = Literal["square", "gaussian"]
 
+LEAST = 60
+"""Perturbations before a tolerance may stop: the squares that matter most are rare, and until one is met all look alike."""
 SIDES = (1 / 8, 1 / 2)
 """Smallest and largest side of a removed square, as a share of the short side."""
 
@@ -53,7 +56,8 @@ def infidelity(
 
     `normalise` multiplies the scores of an image by E[(I . scores)(change)] / E[(I . scores)^2], the factor with the least
     infidelity (section 2.2); it stands in `extras["factor"]`, and below 0 it says that the map is upside down. `extras` also
-    hold `predicted` and `changes`, `batch sample`. The interval is a bootstrap over the perturbations, the factor held.
+    hold `predicted` and `changes`, `batch sample`. The interval is a bootstrap over the perturbations, the factor held. A tolerance waits
+    for 60 perturbations, and then until the interval is narrower than it by `MARGIN`.
 
     All images meet the same squares or noise. The paper's squares are set to a baseline or moved; ours show the image's mean
     colour and have a side of 1/8 to 1/2 of the short side.
@@ -90,12 +94,16 @@ def infidelity(
         changes = torch.cat([changes, torch.stack(new_changes)], 1)
         factor = best_factor(predicted, changes) if normalise else torch.ones(len(inputs), dtype=torch.float64)
         found = [bootstrap(row.numpy()) for row in (factor[:, None] * predicted - changes) ** 2]
+        low = torch.tensor([min(one.low, one.value) for one in found])
+        high = torch.tensor([max(one.high, one.value) for one in found])
+        known = done + count >= min(LEAST, samples)
         yield Measurement(
             torch.tensor([one.value for one in found]),
-            torch.tensor([min(one.low, one.value) for one in found]),
-            torch.tensor([max(one.high, one.value) for one in found]),
+            low,
+            high,
             Work(len(inputs) * (1 + done + count), 0, (done + count) / samples),
             extras={"predicted": predicted.float(), "changes": changes.float(), "factor": factor.float()},
+            error=MARGIN * (high - low) / 2 if known else torch.full_like(low, torch.inf),
         )
 
 

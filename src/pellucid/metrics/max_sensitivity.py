@@ -35,7 +35,8 @@ def max_sensitivity(
     Of the Euclidean distance |scores(x + d) - scores(x)| / |scores(x)| over draws of d, uniform within `radius` of every
     value. The neighbours are explained by the same method with the same target, options and seed. The largest of a few draws
     is a lower bound of the largest there is, and grows with `samples`; no interval is claimed, so low and high equal the
-    value. `extras` hold all `changes`, `batch sample`, and their `mean`, which does not grow.
+    value, and no tolerance stops it before all are drawn. `extras` hold all `changes`, `batch sample`, and their `mean`, which
+    does not grow.
 
     A map that ignores the image is perfectly stable: this says nothing of whether it is right.
 
@@ -57,9 +58,10 @@ def max_sensitivity(
         changes = torch.cat([changes, torch.where(norm > 0, distance / norm, torch.nan)[:, None].float()], 1)
         work = Work(work.forwards + other.work.forwards, work.backwards + other.work.backwards, (draw + 1) / samples)
         largest = changes.amax(1)
+        error = torch.full_like(largest, torch.inf if draw + 1 < samples else 0)
         yield Measurement(
             largest, largest, largest, work, extras={"changes": changes, "mean": changes.mean(1)},
-            notes={} if bool((norm > 0).all()) else {"no value": "the scores of an image are 0 everywhere"},
+            notes={} if bool((norm > 0).all()) else {"no value": "the scores of an image are 0 everywhere"}, error=error,
         )  # fmt: skip
 
 

@@ -108,10 +108,13 @@ def measured(
     half = torch.full_like(value, 2 if found.shape[2] > 1 else 0)  # one draw says nothing of how sure it is
     if draws > 1:
         half = margin(torch.stack([torch.cat([each[:, :n], each[:, n + 1 :]], 1).double().mean(1) for n in range(draws)]))
+    # a curve of which groups are missing is no answer yet
+    error = torch.where(begun.isnan().all(0).flatten(1).any(1) & (work.fraction < 1), torch.inf, half)
     extras = {"correlations": each, "signed": signed}
     if mode != "full":
         curve, signed_curve = begun.nanmean(2)
         extras |= {"curve": curve, "signed_curve": signed_curve}
     if bool(value.isnan().any()) and "no value" not in notes:
         notes = notes | {"no value": "a map is constant, so it has no order"}
-    return Measurement(value, (value - half).clamp(min=-1), (value + half).clamp(max=1), work, extras=extras, notes=dict(notes))
+    low, high = (value - half).clamp(min=-1), (value + half).clamp(max=1)
+    return Measurement(value, low, high, work, extras=extras, notes=dict(notes), error=error.float())

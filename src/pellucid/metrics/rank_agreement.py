@@ -77,7 +77,8 @@ def rank_agreement(
         else:
             notes.pop("no value", None)
         extras = {"correlations": correlations, "top_overlap": overlaps}
-        yield Measurement(value, value, value, work, extras=extras, notes=dict(notes))
+        error = torch.full_like(value, torch.inf if number < len(chosen) else 0)  # a mean over some says nothing of all
+        yield Measurement(value, value, value, work, extras=extras, notes=dict(notes), error=error)
 
 
 def light(method: Method[..., Attribution], samples: int, contrast: bool) -> dict[str, Any]:
