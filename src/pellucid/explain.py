@@ -113,7 +113,8 @@ def measure(
 
     `tolerance` stops as soon as no value's 95 % interval reaches further than that to either side, nor that of its advantage
     over chance where chance is measured; a value that is not one before all is done, such as a largest, is waited for.
-    `deadline`, `progress` and `cancelled` are those of `explain`. Raises ValueError where images and attribution do not belong together.
+    `deadline`, `progress` and `cancelled` are those of `explain`. Raises ValueError where images and attribution do not belong
+    together.
     """
     start = monotonic()
     chosen = metrics[metric]

@@ -56,8 +56,8 @@ def infidelity(
 
     `normalise` multiplies the scores of an image by E[(I . scores)(change)] / E[(I . scores)^2], the factor with the least
     infidelity (section 2.2); it stands in `extras["factor"]`, and below 0 it says that the map is upside down. `extras` also
-    hold `predicted` and `changes`, `batch sample`. The interval is a bootstrap over the perturbations, the factor held. A tolerance waits
-    for 60 perturbations, and then until the interval is narrower than it by `MARGIN`.
+    hold `predicted` and `changes`, `batch sample`. The interval is a bootstrap over the perturbations, the factor held. A
+    tolerance waits for 60 perturbations, and then until the interval is narrower than it by `MARGIN`.
 
     All images meet the same squares or noise. The paper's squares are set to a baseline or moved; ours show the image's mean
     colour and have a side of 1/8 to 1/2 of the short side.
