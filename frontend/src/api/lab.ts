@@ -1,0 +1,35 @@
+/** Where answers come from: a running server, or what an exported page holds. */
+import type { Catalog, JobBody, JobView, Layer, PredictBody, Predicted, Scores, Upload } from "./types";
+
+export interface Running {
+  /** Stops the work on the server. */
+  cancel(): void;
+  /** Stops listening only. */
+  leave(): void;
+}
+
+export interface Lab {
+  /** Whether this is a saved copy, which computes nothing. */
+  readonly saved: boolean;
+  catalog(): Promise<Catalog>;
+  labels(model: string): Promise<readonly string[]>;
+  layers(model: string): Promise<readonly Layer[]>;
+  predict(body: PredictBody, stop?: AbortSignal): Promise<Predicted>;
+  scores(job: string): Promise<Scores>;
+  upload(picture: Blob, name: string): Promise<Upload>;
+  /** The address of a picture: as the model reads it, or a thumbnail. */
+  picture(source: string, model?: string): string;
+  /** Asks for a job and tells of every change until it ends. */
+  run(body: JobBody, tell: (change: Partial<JobView>) => void): Running;
+}
+
+/** An answer that is an error, with what the server said about it. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly retryAfter: number | null = null,
+  ) {
+    super(message);
+  }
+}

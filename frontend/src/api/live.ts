@@ -1,0 +1,187 @@
+/** The lab on a running server. */
+import { canonical } from "../lib/schema";
+import { type Lab, Refused, type Running } from "./lab";
+import { Turns } from "./turns";
+import type { Catalog, Evidence, Firing, JobBody, JobView, Layer, PredictBody, Predicted, Scores, Upload } from "./types";
+
+/** Browsers allow six connections to a host, over all its tabs; events must leave room for answers. */
+const STREAMS = 2;
+/** How often a job that the server forgot is asked for again. */
+const ASKED_AGAIN = 2;
+
+interface Asked {
+  readonly id: string;
+  readonly state: string;
+  readonly position?: number | null;
+}
+
+interface Fetched {
+  readonly state: string;
+  readonly error?: string | null;
+}
+
+export class LiveLab implements Lab {
+  readonly saved = false;
+  /** Every answer so far by question: an exported page takes along those that it shows. */
+  readonly answers = new Map<string, unknown>();
+  private readonly pending = new Map<string, Promise<unknown>>();
+  private readonly turns = new Turns(STREAMS);
+
+  catalog(): Promise<Catalog> {
+    return this.kept("/api/catalog");
+  }
+  async labels(model: string): Promise<readonly string[]> {
+    return (await this.kept<{ labels: string[] }>(`/api/models/${encodeURIComponent(model)}/labels`)).labels;
+  }
+  async layers(model: string): Promise<readonly Layer[]> {
+    return (await this.kept<{ layers: Layer[] }>(`/api/models/${encodeURIComponent(model)}/layers`)).layers;
+  }
+  predict(body: PredictBody, stop?: AbortSignal): Promise<Predicted> {
+    return this.kept("/api/predict", body, stop);
+  }
+  scores(job: string): Promise<Scores> {
+    return this.kept(`/api/jobs/${encodeURIComponent(job)}/scores?image=0`);
+  }
+  upload(picture: Blob, name: string): Promise<Upload> {
+    return ask<Upload>(`/api/uploads?name=${encodeURIComponent(name)}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type || "application/octet-stream" } });
+  }
+  picture(source: string, model?: string): string {
+    return `/api/pictures/${encodeURIComponent(source)}${model ? `?model=${encodeURIComponent(model)}` : ""}`;
+  }
+
+  run(body: JobBody, tell: (change: Partial<JobView>) => void): Running {
+    const stop = new AbortController();
+    let id: string | null = null;
+    let unwanted = false;
+    const cancel = async (): Promise<void> => {
+      unwanted = true;
+      if (id === null) return;
+      await ask(`/api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }).catch((error: unknown) => {
+        if (!stop.signal.aborted) tell({ message: `Cancelling did not work: ${words(error)}` });
+      });
+    };
+    const begin = async (): Promise<void> => {
+      for (let times = 0; times <= ASKED_AGAIN && !stop.signal.aborted; times++) {
+        const asked = await this.asked(body, tell, stop.signal);
+        id = asked.id;
+        // subtle: the question was on its way when it was taken back
+        if (unwanted) return void (await cancel());
+        tell({ id, phase: asked.state === "running" ? "running" : "queued", position: asked.position ?? null, message: "" });
+        if ((await this.turns.take(() => this.listen(asked.id, tell, stop.signal), stop.signal)) !== "forgotten") return;
+      }
+      if (!stop.signal.aborted) tell({ phase: "failed", message: "The server forgot this job more than once; ask again." });
+    };
+    begin().catch((error: unknown) => {
+      if (!stop.signal.aborted) tell({ phase: "failed", message: words(error) });
+    });
+    return {
+      cancel: () => {
+        if (id === null) tell({ phase: "cancelled", message: "" });
+        void cancel();
+      },
+      leave: () => stop.abort(),
+    };
+  }
+
+  /** Asks until the queue has room. */
+  private async asked(body: JobBody, tell: (change: Partial<JobView>) => void, stop: AbortSignal): Promise<Asked> {
+    for (;;) {
+      try {
+        return await ask<Asked>("/api/jobs", json(body));
+      } catch (error) {
+        if (!(error instanceof Refused) || error.status !== 503) throw error;
+        const wait = error.retryAfter ?? 2;
+        tell({ phase: "waiting", message: `The queue is full; asking again in ${wait} s.` });
+        await pause(1000 * wait, stop);
+      }
+    }
+  }
+
+  private listen(id: string, tell: (change: Partial<JobView>) => void, stop: AbortSignal): Promise<"ended" | "forgotten"> {
+    return new Promise((resolve, reject) => {
+      // subtle: after a dropped connection the browser sends Last-Event-ID by itself, so the stream goes on where it was
+      const events = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`);
+      const end = (how: "ended" | "forgotten"): void => {
+        events.close();
+        resolve(how);
+      };
+      const on = <T>(name: string, react: (data: T) => void): void =>
+        events.addEventListener(name, (event) => react(JSON.parse((event as MessageEvent<string>).data || "{}") as T));
+      stop.addEventListener("abort", () => end("ended"));
+      on<{ position?: number }>("queued", ({ position }) => tell({ phase: "queued", position: position ?? null }));
+      on("started", () => tell({ phase: "running", position: null, message: "" }));
+      on<NonNullable<JobView["step"]>>("step", (step) => tell({ phase: step.fraction >= 1 ? "weighing" : "running", step, message: "" }));
+      on<{ evidence: Evidence[] }>("trust", ({ evidence }) => tell({ evidence }));
+      on<Firing>("firing", (firing) => tell({ firing }));
+      on<{ text: string }>("note", ({ text }) => tell({ note: text }));
+      on("done", () => (tell({ phase: "done" }), end("ended")));
+      on("cancelled", () => (tell({ phase: "cancelled" }), end("ended")));
+      on<{ detail: string }>("failed", ({ detail }) => (tell({ phase: "failed", message: detail }), end("ended")));
+      events.onerror = () => {
+        if (stop.aborted) return;
+        tell({ message: "The connection dropped; trying again." });
+        if (events.readyState !== EventSource.CLOSED) return;
+        // the server answered with an error instead of a stream: find out whether it still knows the job
+        pause(1000, stop)
+          .then(() => ask<Fetched>(`/api/jobs/${encodeURIComponent(id)}`))
+          .then(
+            ({ state, error }) => {
+              if (state === "failed" || state === "cancelled") tell({ phase: state, message: error ?? "" });
+              end(state === "failed" || state === "cancelled" ? "ended" : "forgotten");
+            },
+            (error: unknown) => (error instanceof Refused && error.status === 404 ? end("forgotten") : (events.close(), reject(error as Error))),
+          );
+      };
+    });
+  }
+
+  /** One question is asked once; its answer is kept, an error is not. */
+  private async kept<T>(path: string, body?: object, stop?: AbortSignal): Promise<T> {
+    const key = questionKey(path, body);
+    if (this.answers.has(key)) return this.answers.get(key) as T;
+    let pending = this.pending.get(key) as Promise<T> | undefined;
+    if (!pending) {
+      pending = ask<T>(path, body ? { ...json(body), signal: stop ?? null } : {});
+      this.pending.set(key, pending);
+      pending.then(
+        (answer) => (this.answers.set(key, answer), this.pending.delete(key)),
+        () => this.pending.delete(key),
+      );
+    }
+    return pending;
+  }
+}
+
+export const questionKey = (path: string, body?: object): string => (body ? `${path} ${canonical(body)}` : path);
+
+const json = (body: object): RequestInit => ({
+  method: "POST",
+  body: JSON.stringify(body),
+  headers: { "Content-Type": "application/json" },
+});
+
+async function ask<T = unknown>(path: string, init: RequestInit = {}): Promise<T> {
+  const answer = await fetch(path, init);
+  if (answer.ok) return (answer.status === 204 ? undefined : await answer.json().catch(() => undefined)) as T;
+  const said: unknown = await answer.json().catch(() => null);
+  const detail = said !== null && typeof said === "object" && "detail" in said ? said.detail : null;
+  const retry = Number(answer.headers.get("Retry-After"));
+  throw new Refused(
+    answer.status,
+    typeof detail === "string" ? detail : `The server answered ${answer.status} ${answer.statusText} to ${path}.`,
+    Number.isFinite(retry) && retry > 0 ? retry : null,
+  );
+}
+
+/** An error as a sentence for a person. */
+export function words(error: unknown): string {
+  if (error instanceof Refused) return error.message;
+  if (error instanceof TypeError) return "The server does not answer. Is `pellucid lab` still running?";
+  return error instanceof Error ? error.message : String(error);
+}
+
+const pause = (milliseconds: number, stop: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    stop.addEventListener("abort", () => (clearTimeout(timer), reject(new DOMException("stopped", "AbortError"))));
+  });

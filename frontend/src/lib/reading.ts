@@ -1,0 +1,14 @@
+/** What is under the cross, with the digits that Python prints. */
+import type { Cell } from "./cells";
+import { printed } from "./numbers";
+
+export function measured(cell: Cell, row: number, column: number): string {
+  const step = cell.job.step;
+  const value = cell.map?.[row * cell.width + column];
+  if (value === undefined || !step) return "";
+  const at = `row ${row}, column ${column}: ${printed(value)} ${step.unit}`;
+  const segment = cell.segments?.[row * cell.width + column];
+  if (segment === undefined) return at;
+  const error = step.extras.segment_errors?.[0]?.[segment];
+  return `${at}; superpixel ${segment}${error === undefined ? "" : ` ± ${printed(error)}`}`;
+}

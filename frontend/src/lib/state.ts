@@ -1,0 +1,82 @@
+/** All that a link to the lab holds. */
+import { choice, type Codecs, decode, encode, list, maybe, type Named, named, real, text } from "./codec";
+
+export interface State {
+  readonly view: "images" | "filters";
+  readonly model: string;
+  /** Sources of the pictures side by side; the first is the one whose predictions are shown. */
+  readonly image: readonly string[];
+  readonly target: number | null;
+  readonly against: number | null;
+  readonly method: readonly Named[];
+  readonly mode: "overlay" | "map" | "photo";
+  readonly strength: number;
+  readonly threshold: number;
+  readonly sign: "both" | "positive" | "negative";
+  readonly channel: "folded" | "red" | "green" | "blue";
+  readonly scale: "each" | "shared";
+  readonly panel: "none" | "baselines" | "superpixels";
+  readonly strongest: number;
+  readonly action: "keep" | "remove";
+  readonly layer: string;
+  readonly page: number;
+  readonly filter: number | null;
+  readonly seeds: number;
+  readonly ascent: Named;
+}
+
+export const START: State = {
+  view: "images",
+  model: "imagenet",
+  image: ["observation:0"],
+  target: null,
+  against: null,
+  method: [{ name: "grad_cam", options: {} }],
+  mode: "overlay",
+  strength: 0.85,
+  threshold: 0,
+  sign: "both",
+  channel: "folded",
+  scale: "each",
+  panel: "none",
+  strongest: 5,
+  action: "keep",
+  layer: "",
+  page: 0,
+  filter: null,
+  seeds: 1,
+  ascent: { name: "filters", options: {} },
+};
+
+export const CODECS: Codecs<State> = {
+  view: choice("images", "filters"),
+  model: text,
+  image: list(text),
+  target: maybe(real),
+  against: maybe(real),
+  method: list(named),
+  mode: choice("overlay", "map", "photo"),
+  strength: real,
+  threshold: real,
+  sign: choice("both", "positive", "negative"),
+  channel: choice("folded", "red", "green", "blue"),
+  scale: choice("each", "shared"),
+  panel: choice("none", "baselines", "superpixels"),
+  strongest: real,
+  action: choice("keep", "remove"),
+  layer: text,
+  page: real,
+  filter: maybe(real),
+  seeds: real,
+  ascent: named,
+};
+
+export const toQuery = (state: State): string => encode(state, START, CODECS);
+export const fromQuery = (query: string): { state: State; unread: string[] } => decode(query, START, CODECS);
+
+/** What deserves a step back in the browser's history; the rest replaces the address in place. */
+export function worthAStep(before: State, after: State): boolean {
+  const what = ({ view, model, image, target, against, method, panel, layer, filter }: State) =>
+    JSON.stringify([view, model, image, target, against, method, panel, layer, filter]);
+  return what(before) !== what(after);
+}
