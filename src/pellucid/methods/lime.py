@@ -17,7 +17,7 @@ from pellucid.inputs.perturb import Hide, fill, perturbed
 from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
 from pellucid.methods import methods
 from pellucid.models.image import BATCH, ImageClassifier
-from pellucid.stream import Preset
+from pellucid.stream import MARGIN, Preset
 
 CHUNK = 5 * BATCH
 """Samples of an image between two answers; refitting then costs little beside them."""
@@ -246,6 +246,16 @@ class Surrogate:
     adjusted_fit: Float64[Tensor, " image"]
 
 
+def strays(segments: int) -> float:
+    """What the expected square of the error is to be multiplied by where few weights share it, 1 from twelve on.
+
+    So that its `MARGIN` is passed in one of ten runs at most: the fewer the weights, the less their errors even out.
+    """
+    from scipy.special import chdtri  # late: a slow import
+
+    return max(1.0, float(chdtri(segments, 0.1)) / segments / MARGIN**2)
+
+
 @final
 class Sums:
     """All that a weighted ridge regression needs of its samples, summed; X is the masks behind a column of ones."""
@@ -295,7 +305,7 @@ class Sums:
         # b = (I - B) b_endless + noise, with B of the penalty: |B b_endless| : |(I - B) b_endless| is about |B| : |I - B|
         taken = alpha * inverse[1:, 1:]
         shrinkage = taken.square().sum() / (torch.eye(len(taken)) - taken).square().sum()
-        spread = variance[1:].sum() * noise / b[1:].square().sum(0)
+        spread = strays(len(taken)) * variance[1:].sum() * noise / b[1:].square().sum(0)
         return Surrogate(
             weights=b[1:],
             errors=(variance[1:, None] * noise).sqrt(),
