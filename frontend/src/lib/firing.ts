@@ -1,6 +1,7 @@
 /** The map of one filter on one picture: its own places, and enlarged to lie over the picture. */
 import type { Firing } from "../api/types";
 import { floats } from "./bytes";
+import { extent } from "./cells";
 import { enlarged } from "./filters";
 
 export interface Fire {
@@ -21,12 +22,13 @@ export function fromFiring(firing: Firing, height: number, width: number): Fire 
   const before = known.get(firing);
   if (before?.large.length === height * width) return before;
   const map = floats(sent.data, sent.height * sent.width);
+  const [low, high] = extent(map);
   const fire: Fire = {
     large: enlarged(map, sent.height, sent.width, height, width),
     rows: sent.height,
     columns: sent.width,
-    low: sent.low,
-    high: sent.high,
+    low,
+    high,
     at: (row, column) => {
       const y = Math.min(sent.height - 1, Math.floor((row * sent.height) / height));
       const x = Math.min(sent.width - 1, Math.floor((column * sent.width) / width));

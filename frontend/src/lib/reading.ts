@@ -10,5 +10,5 @@ export function measured(cell: Cell, row: number, column: number): string {
   const segment = cell.segments?.[row * cell.width + column];
   if (segment === undefined) return at;
   const error = step.extras.segment_errors?.[0]?.[segment];
-  return `${at}; superpixel ${segment}${error === undefined ? "" : ` ± ${printed(error)}`}`;
+  return `${at}; superpixel ${segment}${error === undefined || error === null ? "" : ` ± ${printed(error)}`}`;
 }
