@@ -72,6 +72,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return len(self._load())
 
 
+def paper(entry: Any) -> str:
+    """The first line of a method's or a metric's file: what it computes, and the paper."""
+    return (inspect.getdoc(inspect.getmodule(entry.__wrapped__)) or "").partition("\n")[0]
+
+
 def options_of(function: Callable[..., object]) -> type[BaseModel]:
     """A frozen pydantic model of the function's keyword-only parameters.
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +41,10 @@ def build(
     """Index every token of text files: its vector at every layer, and what every head puts out."""
     wanted = None if layers == "all" else numbers(layers.split(","), "layer", "--layers", "0,3-5")
     from pellucid.analysis.corpus import build_corpus
+    from pellucid.analysis.corpus.build import shipped_texts
     from pellucid.models.load import load_encoder
 
-    paths = [path for source in sources for path in (_shipped() if source == SHIPPED else [Path(source)])]
+    paths = [path for source in sources for path in (shipped_texts() if source == SHIPPED else [Path(source)])]
     with progress(1.0, "corpus") as advance:
         made = build_corpus(
             load_encoder(model), paths, folder, layers=wanted, heads=not no_heads, limit_characters=limit_characters,
@@ -146,10 +146,6 @@ def search(
 
 build.params.append(json_flag)
 search.params.append(json_flag)
-
-
-def _shipped() -> list[Path]:
-    return sorted(Path(str(p)) for p in (files("pellucid") / "data" / "text").iterdir() if p.name.endswith(".txt"))
 
 
 def _token(tokens: Any, wanted: str, occurrence: int) -> int:

@@ -9,10 +9,7 @@ import click
 from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from pellucid.analysis.passages import Passage, Span
     from pellucid.analysis.phases import Phases
-    from pellucid.models.activations import Activations
-    from pellucid.models.text import TextEncoder
 
 POOLINGS = ("mean", "sum", "max", "first")
 
@@ -66,6 +63,7 @@ def layers(
     """
     from pellucid.analysis.passages import example, examples, find_answer, passage
     from pellucid.analysis.projection import project
+    from pellucid.analysis.readings import groups_of, measured, predicted_answer, read_marked, with_topics
     from pellucid.models.load import load_encoder
     from pellucid.pictures.layers import draw_layers, draw_phases
     from pellucid.render.figures import save
@@ -87,20 +85,20 @@ def layers(
             facts = shown.passage().support if shown else ()
             span, origin = find_answer(context, answer_text, facts), "given"
         else:
-            span, origin = _predicted(encoder, question, context)
+            span, origin = predicted_answer(encoder, question, context)
         marks = shown.passage(span) if shown else passage(question, context, answer=span)
         if shown and span is None:
             origin = f"example ({origin})"
         advance(2.0, f"layers of {encoder.name}")
-        act = _read(encoder, tokens, marks, by_word)
-        marks, topics = _topics(marks, act)
-        phases = {encoder.name: _phases(act, marks, samples, seed)}
+        act = read_marked(encoder, tokens, marks, by_word)
+        marks, topics = with_topics(marks, act)
+        phases = {encoder.name: measured(act, marks, samples, seed)}
         if other is not None:
-            beside = _read(other, other.read(question, context), marks, by_word)
-            phases[other.name] = _phases(beside, marks, samples, seed)
+            beside = read_marked(other, other.read(question, context), marks, by_word)
+            phases[other.name] = measured(beside, marks, samples, seed)
         advance(3.0, "draw")
         made = project(act, basis=basis, components=components, specials=specials, align=align)
-        groups = _groups(act, marks)
+        groups = groups_of(act, marks)
         stem = example_id or re.sub(r"\W+", "-", question.casefold()).strip("-")[:40] or "question"
         out.mkdir(parents=True, exist_ok=True)
         title = f"{encoder.name}: {question}"
@@ -133,47 +131,6 @@ def layers(
 
 
 layers.params[-1:-1] = [out_flag, json_flag]
-
-
-def _predicted(encoder: "TextEncoder", question: str, context: str) -> "tuple[Span | None, str]":
-    """The characters of the model's answer, and where they are from; None with the reason where it gives none."""
-    if not encoder.answers_questions:
-        return None, f"{encoder.name} has no question-answering head"
-    from pellucid.analysis.answers import answer
-
-    found = answer(encoder, question, context)[0]
-    if found.start is None or found.end is None:
-        return None, f"{encoder.name} finds no answer"
-    return (found.start, found.end), "model"
-
-
-def _read(encoder: "TextEncoder", tokens: Any, marks: "Passage", by_word: Any) -> "Activations":
-    """The forward pass, the answer marked, by word if so wanted."""
-    if marks.answer:
-        places = tokens.span(0, *marks.answer, part=1)
-        tokens = tokens.answered([(places[0], places[-1])])
-    act = encoder.activations(tokens)
-    return act.by_word(by_word) if by_word else act
-
-
-def _topics(marks: "Passage", act: "Activations") -> "tuple[Passage, str]":
-    from pellucid.analysis.groups import with_static_topics
-
-    if marks.topics:
-        return marks, "example"
-    return with_static_topics(marks, act), "clusters of the embedding layer"
-
-
-def _groups(act: "Activations", marks: "Passage") -> Any:
-    from pellucid.analysis.groups import token_groups
-
-    return token_groups(act.tokens, marks)
-
-
-def _phases(act: "Activations", marks: "Passage", samples: int, seed: int) -> "Phases":
-    from pellucid.analysis.phases import phases
-
-    return phases(act, _groups(act, marks), samples=samples, seed=seed)
 
 
 def _as_json(phases: "Phases") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pellucid.cli.console import json_flag, print_json, print_table
+from pellucid.registry import paper
 
 
 @click.command(params=[json_flag], epilog="Example: pellucid methods lime")
@@ -55,11 +56,6 @@ def _show_options(entry: Any, described: dict[str, Any]) -> None:
         for key, o in described["options"].items()
     ]
     print_table(("OPTION", "VALUES", "DEFAULT", "MEANING"), rows) if rows else click.echo("No options.")
-
-
-def paper(entry: Any) -> str:
-    """The first line of a method's or a metric's file: what it computes, and the paper."""
-    return (inspect.getdoc(inspect.getmodule(entry.__wrapped__)) or "").splitlines()[0]
 
 
 def _described(entry: Any) -> dict[str, Any]:

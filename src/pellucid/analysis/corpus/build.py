@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,11 @@ def build_corpus(
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
     return open_corpus(folder, encoder)
+
+
+def shipped_texts() -> list[Path]:
+    """The text that comes with the package, as files."""
+    return sorted(Path(str(p)) for p in (files("pellucid") / "data" / "text").iterdir() if p.name.endswith(".txt"))
 
 
 def _spaces(encoder: TextEncoder, layers: Sequence[int] | None, heads: bool) -> list[Space]:
