@@ -11,6 +11,7 @@ import click
 COMMANDS = {
     "explain": ("pellucid.cli.explain:explain", "Explain pictures by a method: a picture and a record of each."),
     "filters": ("pellucid.cli.filters:filters", "Show what a layer's filters respond to most."),
+    "lab": ("pellucid.cli.lab:lab", "Look at explanations in the browser."),
     "report": ("pellucid.cli.report:report", "Explain pictures by all five approaches, as one HTML file."),
     "attention": ("pellucid.cli.attention:attention", "Show what each token of a text attends to, head by head."),
     "layers": ("pellucid.cli.layers:layers", "Show a question and its context moving through the layers."),

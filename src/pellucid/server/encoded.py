@@ -1,0 +1,108 @@
+"""Attributions, filters and tensors as JSON: numbers as they are, maps as base64 of their bytes, pictures as data URLs."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pellucid.attribution import Attribution
+from pellucid.inputs.image import Images
+from pellucid.methods.filter_image import FilterImage
+from pellucid.methods.filter_maps import FilterMaps, Patch
+from pellucid.models.image import ImageClassifier
+from pellucid.pictures.images import scale_of
+
+MOST = 4096
+"""Numbers of an extra that are told one by one; what is larger is a tensor for computing, not for showing."""
+
+
+def explain_step(model: ImageClassifier, images: Images, a: Attribution, seconds: int | float) -> dict[str, Any]:
+    """One answer of an explanation: `bodies.ExplainStep`."""
+    maps = a.map()
+    return finite({
+        "step": a.step, "fraction": a.work.fraction, "seconds": round(seconds, 3), "work": vars(a.work),
+        "error": a.error.tolist(), "error_name": a.error_name, "unit": a.unit, "signed": a.signed, "reduction": a.reduction,
+        "scale": scale_of(a), "target": a.target.tolist(), "labels": [model.labels[i] for i in a.target.tolist()],
+        "against": a.against, "method": a.method, "options": dict(a.options), "view": dict(a.view), "notes": dict(a.notes),
+        "maps": [
+            {"name": name, "source": source, "height": one.shape[0], "width": one.shape[1], "data": packed(one, "<f4"),
+             "low": float(one.min()), "high": float(one.max())}
+            for name, source, one in zip(images.names, images.sources, maps, strict=True)
+        ],
+        "extras": _extras(images, a),
+    })  # fmt: skip
+
+
+def _extras(images: Images, a: Attribution) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, value in a.extras.items():
+        if name == "segments":
+            told[name] = [packed(one, "<i4") for one in value]
+        elif name == "baseline" and value.shape == images.features.shape:
+            shown = (images.displayed(value).clamp(0, 1) * 255).round().to(torch.uint8).movedim(1, -1)
+            told["baselines"] = [data_url(one.expand(*one.shape[:2], 3)) for one in shown]
+        elif value.numel() <= MOST:
+            told[name] = value.tolist()
+    return told
+
+
+def filters_step(made: FilterImage, seconds: int | float) -> dict[str, Any]:
+    """One answer of filters: `bodies.FiltersStep`."""
+    return finite({
+        "step": made.step, "fraction": made.work.fraction, "seconds": round(seconds, 3), "layer": made.layer,
+        "filters": made.filters.tolist(), "objectives": made.final_objective.tolist(),
+        "curves": {"points": made.points.tolist(), "values": made.objective.T.tolist()}, "error": made.error.tolist(),
+        "dead": made.dead.tolist(), "starts": list(made.starts), "images": [data_url(one) for one in made.images],
+    })  # fmt: skip
+
+
+def firing(maps: FilterMaps, patches: Sequence[Sequence[Patch]], sources: Sequence[str], beats: Tensor) -> dict[str, Any]:
+    """Where filters fire on the first of these images, and their strongest patches in all: `bodies.Firing`."""
+    return finite({
+        "source": sources[0], "name": maps.names[0],
+        "maps": [
+            {"filter": int(f), "height": one.shape[0], "width": one.shape[1], "data": packed(one, "<f4"),
+             "low": float(one.min()), "high": float(one.max()), "peak": float(peak)}
+            for f, one, peak in zip(maps.filters, maps.activations[0], maps.peak[0], strict=True)
+        ],
+        "patches": [
+            [{"source": sources[p.image], "name": p.name, "value": p.value, "box": list(p.box), "image": data_url(p.crop)}
+             for p in found]
+            for found in patches
+        ],
+        "beats_images": beats.tolist(),
+    })  # fmt: skip
+
+
+def packed(values: Tensor, kind: str) -> str:
+    """The numbers row by row in base64; `kind` is NumPy's name of their type, byte order included."""
+    array = np.ascontiguousarray(values.detach().cpu().numpy().astype(kind))
+    return base64.b64encode(array.tobytes()).decode("ascii")
+
+
+def data_url(pixels: Tensor) -> str:
+    """Height width 3, as a PNG in a data URL."""
+    return "data:image/png;base64," + base64.b64encode(png(Image.fromarray(pixels.numpy()))).decode("ascii")
+
+
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)  # subtle: four times as fast as the default, and a tenth larger
+    return buffer.getvalue()
+
+
+def finite(value: Any) -> Any:
+    """The same with None for every number that is not finite, and lists for tuples."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return value

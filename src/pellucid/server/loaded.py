@@ -1,0 +1,139 @@
+"""The models that the lab knows by name: the catalog's, and networks that were handed in. Never a path from the network."""
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from pellucid.models.image import ImageClassifier
+from pellucid.models.load import catalog, load
+from pellucid.registry import UnknownName, paper, unknown
+
+if TYPE_CHECKING:
+    from pellucid.models.text import TextEncoder
+
+
+@final
+class Models:
+    """Models by name, loaded when they are first asked for, which is done in the worker."""
+
+    def __init__(self, given: "Iterable[ImageClassifier | TextEncoder]" = ()) -> None:
+        """ValueError for a network that was handed in without a name."""
+        self._given = {model.name: model for model in given}
+        for name in self._given:
+            if name.startswith("sha256:"):
+                raise ValueError("a network in the lab is known by its name; give it one: ImageClassifier(..., name='mine')")
+        shipped = dict.fromkeys(catalog()["models"], "image") | dict.fromkeys(catalog()["encoders"], "text")
+        mine = {name: "image" if isinstance(m, ImageClassifier) else "text" for name, m in self._given.items()}
+        self.kinds: dict[str, str] = shipped | mine
+
+    def check(self, name: str, kind: str) -> None:
+        """UnknownName for one that is not there, ValueError for one that reads something else."""
+        if name not in self.kinds:
+            raise UnknownName(unknown("model", name[:100], self.kinds))
+        if self.kinds[name] != kind:
+            able = ", ".join(repr(n) for n, k in self.kinds.items() if k == kind)
+            reads = {"image": "classifies pictures", "text": "reads text"}[self.kinds[name]]
+            raise ValueError(f"{name!r} {reads}; here one of these is wanted: {able}")
+
+    def image(self, name: str) -> ImageClassifier:
+        self.check(name, "image")
+        model = self._given[name] if name in self._given else load(name)
+        assert isinstance(model, ImageClassifier)
+        return model
+
+    def encoder(self, name: str) -> "TextEncoder":
+        self.check(name, "text")
+        model = self._given[name] if name in self._given else load(name)
+        assert not isinstance(model, ImageClassifier)
+        return model
+
+    def mark(self, name: str) -> str:
+        """What besides its name tells a model from another: the fingerprint of one that was handed in."""
+        return self._given[name].fingerprint if name in self._given else ""
+
+    def entries(self) -> list[dict[str, Any]]:
+        """`bodies.ModelEntry` of each, without loading any."""
+        entries = [_handed_in(name, model) for name, model in self._given.items()]
+        entries += [_classifier(name, e) for name, e in catalog()["models"].items() if name not in self._given]
+        return entries + [_encoder(name, e) for name, e in catalog()["encoders"].items() if name not in self._given]
+
+
+def _handed_in(name: str, model: "ImageClassifier | TextEncoder") -> dict[str, Any]:
+    about = {"name": name, "summary": f"A {type(model.module).__name__}, handed in", "ready": True}
+    if isinstance(model, ImageClassifier):
+        return {
+            **about, "kind": "image", "size": model.size, "classes": len(model.labels), "unanswered": list(model.unanswered)
+        }  # fmt: skip
+    heads = {"question_answering": model.answers_questions, "masked_words": model.fills_masks}
+    return {
+        **about, "kind": "text", "layers": model.layers, "heads": model.heads,
+        "heads_for": [head for head, there in heads.items() if there],
+    }  # fmt: skip
+
+
+def _classifier(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    architecture = catalog()["architectures"][entry["architecture"]]
+    lack = _lack(entry["weights"]) if "weights" in entry else None
+    labels = architecture.get("labels", ())
+    if isinstance(labels, str):
+        labels = json.loads(_place(labels).read_text(encoding="utf-8")) if _lack(labels) is None else ()
+    return {
+        "name": name, "kind": "image", "summary": entry["description"], "ready": lack is None, "why_not": lack,
+        "size": tuple(architecture["size"]), "classes": len(labels) or None,
+        "unanswered": list(architecture.get("unanswered", ())), "architecture": entry["architecture"],
+    }  # fmt: skip
+
+
+def _encoder(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    config = f"{entry['folder']}/config.json"
+    lacks = [_lack(config), *([_lack(entry["weights"])] if "weights" in entry else [])]
+    lack = next((one for one in lacks if one is not None), None)
+    about = json.loads(_place(config).read_text(encoding="utf-8")) if lacks[0] is None else {}
+    return {
+        "name": name, "kind": "text", "summary": entry["description"], "ready": lack is None, "why_not": lack,
+        "layers": about.get("num_hidden_layers"), "heads": about.get("num_attention_heads"),
+        "heads_for": [entry["head"]] if "head" in entry else [],
+    }  # fmt: skip
+
+
+def _lack(place: str) -> str | None:
+    """What lacks of a file inside an installed package, in plain words."""
+    package, path = place.split(":")
+    try:
+        there = _place(place).is_file()
+    except ModuleNotFoundError:
+        return f"the package {package.replace('_', '-')} is not installed: pip install {package.replace('_', '-')}"
+    return None if there else f"the package {package.replace('_', '-')} has no file {path}; install it again"
+
+
+def _place(place: str) -> Path:
+    package, path = place.split(":")
+    return Path(str(files(package) / path))
+
+
+def method_entry(method: Any) -> dict[str, Any]:
+    """`bodies.MethodEntry` of a method."""
+    return {
+        "name": method.name,
+        "summary": (inspect.getdoc(method) or "").splitlines()[0],
+        "paper": paper(method),
+        "options": method.options.model_json_schema(),
+        "presets": {
+            name: {"options": dict(p.options), "view": dict(p.view), "description": p.description}
+            for name, p in method.presets.items()
+        },
+    }
+
+
+def metric_entry(metric: Any) -> dict[str, Any]:
+    """`bodies.MetricEntry` of a metric."""
+    return {
+        "name": metric.name,
+        "summary": (inspect.getdoc(metric) or "").splitlines()[0],
+        "paper": paper(metric),
+        "higher_is_better": metric.higher_is_better,
+        "unit": metric.unit,
+    }
