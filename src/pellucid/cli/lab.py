@@ -27,7 +27,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--limit", type=click.FloatRange(1), default=600.0, show_default=True, help="Seconds that a job may run.")
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("pellucid-out/lab"), show_default=True,
               help="Folder for results, uploads and corpora; the next lab finds them there.")  # fmt: skip
-def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path) -> int:
+def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path) -> None:
     """Look at explanations in the browser: pictures, filters, attention, corpora, layers, words.
 
     It listens on this machine alone and fetches nothing. Ctrl-C ends it; results are kept.
@@ -39,7 +39,7 @@ def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, st
 
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     app = make_app(store=store, queue=queue, seconds=limit, token=token)
-    shown = "localhost" if host in LOOPBACK else socket.getfqdn() if host in ("0.0.0.0", "::") else host
+    shown = socket.getfqdn() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}/" + ("" if token is None else f"?token={token}")
 
     class Server(uvicorn.Server):
@@ -66,12 +66,12 @@ def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, st
     finally:
         listening.close()
     click.echo(f"The lab is closed; results are kept in {store}", err=True)
-    if not app.state.lab.close(0.2):
-        # subtle: the worker is in the middle of a batch, which cannot be broken off but by ending the process
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+    app.state.lab.close(0.1)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # subtle: a batch that is being worked on cannot be broken off, and taking torch apart takes seconds; all that is to be kept
+    # is on the disk
+    os._exit(0)
 
 
 def _bound(host: str, port: int | None) -> socket.socket:

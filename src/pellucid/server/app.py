@@ -114,7 +114,7 @@ def make_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(lab.close)
+        await asyncio.to_thread(lab.close, 0.3)
 
     app = FastAPI(
         title="Pellucid lab", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
