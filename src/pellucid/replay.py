@@ -41,14 +41,15 @@ class Replay:
 def replay(record: Record | bytes | str | Path, model: ImageClassifier | None = None) -> Replay:
     """The record run again: same pixels, target, options, seed, and as many steps of the stream as were taken then.
 
-    A record of a network made in Python wants that network as `model`. Raises ValueError when it is missing.
+    A record of a network made in Python wants that network as `model`. Raises ValueError when it is missing, or
+    when the record was made with an engine that is not installed.
     """
     record = record if isinstance(record, Record) else Record.from_bytes(record)
     request, before = record.request, record.attribution
     if model is None:
         if request.model.startswith("sha256:"):
             raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
-        model = load_classifier(request.model)
+        model = load_classifier(request.model).on("openvino" if "engine" in before.notes else "torch")
     notes = [] if model.fingerprint == record.fingerprint else ["the network has other weights or reads pictures differently"]
     now = environment()
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]

@@ -94,6 +94,18 @@ def test_replay_reproduces_and_says_so(run: Answer, folder: Path) -> None:
     assert document["results"][0]["identical"] is True
 
 
+def test_another_engine_is_asked_for_by_name_and_its_record_replays_on_it(folder: Path) -> None:
+    asked = ("lime", "observation:0", "--engine", "openvino", "--samples", "60", "--no-trust", "--out", "quick", "--json")
+    document = json.loads(shell("explain", *asked, cwd=folder).stdout)
+    record = document["results"][0]["record"]
+    assert pl.Attribution.from_record(folder / record).notes["engine"].startswith("openvino; in bfloat16")
+    assert "Reproduced" in shell("replay", record, cwd=folder).stdout
+    assert (
+        "'tensorrt' is not one of 'torch', 'openvino'"
+        in shell("explain", "lime", "observation:0", "--engine", "tensorrt").stderr
+    )
+
+
 def test_replay_of_what_is_no_record_says_so(folder: Path) -> None:
     answer = shell("replay", "pictures/notes.txt", "nowhere", cwd=folder)
     assert answer.returncode == 1

@@ -20,6 +20,13 @@ model_flag = click.Option(
     show_default=True,
     help="A name from `pellucid models`, or ARCHITECTURE:PATH of a checkpoint of your own.",
 )
+engine_flag = click.Option(
+    ["--engine"],
+    type=click.Choice(["torch", "openvino"]),
+    default="torch",
+    show_default=True,
+    help="What runs passes without gradients; openvino (pip install 'pellucid[fast]') makes LIME and occlusion quick on a CPU.",
+)
 
 ENCODER = "A name from `pellucid models`, the folder of an encoder, or hf:ORG/NAME."
 """What --model of the commands that read text takes."""

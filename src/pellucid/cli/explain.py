@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pellucid.cli.console import json_flag, model_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.console import engine_flag, json_flag, model_flag, out_flag, print_json, print_table, progress
 from pellucid.cli.flags import flags, given
 
 
@@ -48,6 +48,7 @@ def method_command(method: Any) -> click.Command:
     common: list[click.Parameter] = [
         click.Argument(["sources"], nargs=-1, required=True, metavar="SOURCE..."),
         model_flag,
+        engine_flag,
         click.Option(["--target", "-t"], help="The class to explain, by label or number.  [default: the predicted class]"),
         click.Option(["--against"], help=against),
         click.Option(["--preset"], type=presets, help="A named set of options."),
@@ -77,6 +78,7 @@ def run(
     *,
     sources: tuple[str, ...],
     model: str,
+    engine: str,
     target: str | None,
     against: str | None,
     preset: str | None,
@@ -92,7 +94,7 @@ def run(
     from pellucid.inputs.photograph import expand
     from pellucid.models.load import load_classifier
 
-    classifier = load_classifier(model)
+    classifier = load_classifier(model).on(engine)
     asked = {"target": target, "against": against, "preset": preset, "tolerance": tolerance, "deadline": deadline}
     for label in (target, against):  # a wrong label is wrong for every picture
         if label is not None:

@@ -17,6 +17,7 @@ from pellucid.inputs.perturb import Hide, fill, perturbed
 from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
 from pellucid.methods import methods
 from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.watch import Watch
 from pellucid.stream import MARGIN, Preset
 
 CHUNK = 5 * BATCH
@@ -130,18 +131,20 @@ def lime(
         Neighbourhood(n, [i for i, count in enumerate(counts) if count == n], drawing(design, n, keep, seed), kernel_width)
         for n in dict.fromkeys(counts)
     ]
+    watch = Watch(model, target, output)
     together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):
         rows = min(together, samples - done)
         for group in groups:
             visible = group.draw(rows)
             values = [
-                model.values(perturbed(inputs.features[i], fills[i], maps[i], part), target[i].expand(len(part)), output)
+                watch(perturbed(inputs.features[i], fills[i], maps[i], part), torch.full((len(part),), i))
                 for i in group.members
                 for part in visible.split(BATCH)
             ]
             group.add(visible, torch.cat(values).view(-1, rows).T)
-        yield _answer(groups, maps, target, output, alpha, Work((done + rows) * len(inputs), 0, (done + rows) / samples))
+        work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)
+        yield replace(_answer(groups, maps, target, output, alpha, work), notes=watch.notes)
 
 
 def _check_kernel(keep: float, width: float) -> None:

@@ -79,13 +79,13 @@ def fit(module: nn.Module) -> bool:
             return False
         if any(getattr(sub, hooks) for hooks in _HOOKS):
             return False
-        for tensor in _tensors(sub):
+        for tensor in tensors_of(sub):
             if tensor.is_inference() or (tensor.is_floating_point() and tensor.element_size() < 4):
                 return False
     return True
 
 
-def _tensors(sub: nn.Module) -> list[Tensor]:
+def tensors_of(sub: nn.Module) -> list[Tensor]:
     return [tensor for key in _TENSORS for tensor in getattr(sub, key).values() if tensor is not None]
 
 
@@ -178,9 +178,13 @@ def _agrees(prepared: Prepared, noise: Tensor, expected: Tensor, ask: Ask) -> bo
                 torch.autograd.grad(logits.sum(), leaf, allow_unused=True)
     except Exception:  # whatever: a module that cannot read channels-last maps fails in any way, and is left as it is
         return False
-    moved = expected[0] != expected[1]  # subtle: a large logit that never changes would hide an error in all others
-    scale = float((expected[:, moved] if moved.any() else expected).abs().max())
-    return logits.shape == expected.shape and float((logits.detach() - expected).abs().max()) <= AGREE * scale
+    return logits.shape == expected.shape and float((logits.detach() - expected).abs().max()) <= AGREE * scale(expected)
+
+
+def scale(logits: Float[Tensor, "2 class"]) -> float:
+    """The largest logit among those that depend on the image: one that never changes would hide an error in all others."""
+    moved = logits[0] != logits[1]
+    return float((logits[:, moved] if moved.any() else logits).abs().max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,11 +217,11 @@ def folded(module: nn.Module, pads: bool = True) -> Folding | None:
     originals = dict(module.named_modules())
     sources: list[Tensor] = []
     for layer, norm in pairs:
-        own = [tensor for name in (names[layer], names[norm]) for tensor in _tensors(originals[name])]
+        own = [tensor for name in (names[layer], names[norm]) for tensor in tensors_of(originals[name])]
         sources += [tensor for tensor in own if tensor.is_floating_point()]
         _fold(layer, norm)
     for layer, pad in padded:
-        sources += [tensor for tensor in _tensors(originals[names[layer]]) if all(tensor is not one for one in sources)]
+        sources += [tensor for tensor in tensors_of(originals[names[layer]]) if all(tensor is not one for one in sources)]
         _pad(layer, pad.padding)
     for gone in [norm for _, norm in pairs] + [pad for _, pad in padded]:
         parent, _, child = names[gone].rpartition(".")

@@ -1,0 +1,79 @@
+"""The output of many perturbed copies of a few images, of which only sums matter: in bfloat16 where that does no harm."""
+
+from typing import final
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from pellucid.models.engine import Precision, Quick
+from pellucid.models.image import ImageClassifier, Output
+
+PROBES = 10
+"""Copies of an image that are asked in both precisions, before the quicker one is trusted with the others."""
+LIMIT = 0.2
+"""The error that is let pass, as a share of how much the answers vary: its square, 4 %, is what it adds to their variance."""
+
+
+@final
+class Watch:
+    """Asks for the output of copies of images, and remembers which of the images may be asked about in bfloat16.
+
+    With `engine="torch"` it is `ImageClassifier.values`. With OpenVINO the first `PROBES` copies of each image are asked in
+    float32 and in bfloat16. From then on an image is asked about in bfloat16, and the mean difference of its probes is taken
+    off, unless the rest of the difference is above `LIMIT` of how much the exact answers vary; then float32 stays.
+    """
+
+    def __init__(self, model: ImageClassifier, target: Int64[Tensor, " batch"], output: Output) -> None:
+        self._model, self._target = model, target
+        self._output: Output = output
+        self._compiled: Quick | None = model.compiled
+        self._exact: list[list[float]] = [[] for _ in target]
+        self._rough: list[list[float]] = [[] for _ in target]
+        self._offset = torch.zeros(len(target))
+        self.asked_twice = 0
+        """Passes in bfloat16 for the comparison alone."""
+        self.quick = torch.zeros(len(target), dtype=torch.bool)
+        """Images that are asked about in bfloat16."""
+        self.error = torch.zeros(len(target))
+        """Of a single answer in bfloat16, as a share of how much the answers vary; 0 in float32."""
+
+    def __call__(
+        self, copies: Float32[Tensor, "copy channel height width"], owners: Int64[Tensor, " copy"]
+    ) -> Float32[Tensor, " copy"]:
+        """The output of each copy, for the target of the image that it was made from."""
+        wanted = self._target[owners]
+        if self._compiled is None:
+            return self._model.values(copies, wanted, self._output)
+        values = torch.empty(len(copies))
+        quick = self.quick[owners]
+        values[~quick] = self._values(self._compiled, copies[~quick], wanted[~quick], "float32")
+        values[quick] = self._values(self._compiled, copies[quick], wanted[quick], "bfloat16") - self._offset[owners[quick]]
+        probed = torch.tensor([len(self._exact[i]) < PROBES for i in owners.tolist()]) & ~quick
+        self.asked_twice += int(probed.sum())
+        rough = self._values(self._compiled, copies[probed], wanted[probed], "bfloat16")
+        self._compare(owners[probed].tolist(), values[probed].tolist(), rough.tolist())
+        return values
+
+    def _values(self, compiled: Quick, copies: Tensor, target: Tensor, precision: Precision) -> Tensor:
+        return self._model.quick_values(compiled, copies, target, self._output, precision) if len(copies) else torch.empty(0)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What an attribution says of it: nothing with torch."""
+        if self._compiled is None:
+            return {}
+        return {
+            "engine": f"openvino; in bfloat16, once compared with float32: {int(self.quick.sum())} of {len(self.quick)} images"
+        }
+
+    def _compare(self, owners: list[int], exact: list[float], rough: list[float]) -> None:
+        for owner, one, other in zip(owners, exact, rough, strict=True):
+            self._exact[owner].append(one)
+            self._rough[owner].append(other)
+            if len(self._exact[owner]) == PROBES:
+                answers = torch.tensor(self._exact[owner], dtype=torch.float64)
+                apart = torch.tensor(self._rough[owner], dtype=torch.float64) - answers
+                error = float(apart.std() / answers.std().clamp(min=1e-30))
+                if error <= LIMIT:
+                    self.quick[owner], self._offset[owner], self.error[owner] = True, apart.mean(), error

@@ -1,0 +1,213 @@
+"""OpenVINO: torch's logits in float32; in bfloat16 only where that does no harm, and said."""
+
+import builtins
+import copy
+import importlib.util
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pellucid as pl
+from pellucid.models import watch as watching
+from pellucid.models.image import Output
+from pellucid.models.watch import LIMIT, PROBES, Watch
+from tests import networks
+from tests.conftest import pictures, wrapped
+
+
+def quick(module: nn.Module) -> pl.ImageClassifier:
+    return wrapped(module).on("openvino")
+
+
+@pytest.mark.parametrize("make", [networks.relu_cnn, networks.Residual, networks.smooth_cnn])
+def test_logits_are_those_of_torch(make) -> None:
+    model, images = quick(make()), pictures(quick(make()), 23)
+    expected = model.on("torch").logits(images.features)
+    assert (model.logits(images.features) - expected).abs().max() <= 1e-5 * expected.abs().max()
+    for row, own in zip(model.predict(images), model.on("torch").predict(images), strict=True):
+        assert [one.index for one in row] == [one.index for one in own]
+        assert [one.probability for one in row] == pytest.approx([one.probability for one in own], rel=1e-4)
+
+
+def test_is_measured_against_a_class() -> None:
+    model = quick(networks.relu_cnn())
+    images = pictures(model, 3)
+    expected = model.on("torch").rather_than(1).logits(images.features)
+    torch.testing.assert_close(model.rather_than(1).logits(images.features), expected, rtol=0, atol=1e-5)
+
+
+def test_gradients_are_torchs_own() -> None:
+    model = quick(networks.relu_cnn())
+    images, target = pictures(model, 3), torch.tensor([0, 1, 2])
+    for got, expected in zip(
+        model.gradients(images.features, target), model.on("torch").gradients(images.features, target), strict=True
+    ):
+        assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize("change", ["0.weight", "replaced"])
+def test_a_changed_weight_is_seen(change: str) -> None:
+    model = quick(networks.smooth_cnn())
+    images = pictures(model, 2)
+    before = model.logits(images.features)
+    with torch.no_grad():
+        if change == "replaced":
+            model.module.get_submodule("0").weight = nn.Parameter(torch.ones_like(model.module.get_parameter("0.weight")))
+        else:
+            model.module.get_parameter("0.weight").data.mul_(3)
+    after = model.logits(images.features)
+    assert (after - before).abs().max() > 1e-3
+    torch.testing.assert_close(after, model.on("torch").logits(images.features), rtol=1e-4, atol=1e-5)
+
+
+def test_a_copy_and_a_pickle_answer_alike() -> None:
+    model = quick(networks.smooth_cnn())
+    images = pictures(model, 2)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(other.logits(images.features), model.logits(images.features))
+
+
+class Asks(nn.Module):
+    """Goes its way by the values that it sees: what is traced with one input is wrong for another."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)[:, :4]
+        return flat * 2 if float(x.abs().sum()) > 0 else flat
+
+
+class Unreadable(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.svd(x[:, 0])[1]
+
+
+def test_a_network_that_it_gets_wrong_or_cannot_read_is_an_error_that_says_what_would_do() -> None:
+    for module, said in ((Asks(), "from torch's"), (Unreadable(), "cannot read this network")):
+        model = quick(module)
+        with pytest.raises(ValueError, match=f"engine='openvino'.*{said}.*use engine='torch'"):
+            model.logits(torch.rand(2, 3, 16, 16))
+    double = quick(networks.relu_cnn().double())
+    with pytest.raises(ValueError, match="float32 on a CPU; use engine='torch'"):
+        double.logits(torch.rand(2, 3, 16, 16))
+
+
+def test_wrong_use_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no engine named 'tensorrt'; known: torch, openvino"):
+        wrapped(networks.relu_cnn()).on("tensorrt")
+    with pytest.raises(ValueError, match="does not go with prepare=False"):
+        replace(wrapped(networks.relu_cnn()), engine="openvino", prepare=False)
+    monkeypatch.setattr("pellucid.models.engine.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'pellucid\[fast\]'"):
+        quick(networks.relu_cnn())
+
+
+def test_nan_is_an_error_as_ever() -> None:
+    model = quick(networks.relu_cnn())
+    with pytest.raises(ValueError, match="features hold NaN or infinite"):
+        model.logits(torch.stack([torch.zeros(3, 16, 16), torch.full((3, 16, 16), torch.nan)]))
+
+
+# ------------------------------------------------------------------------------------------------------------ watching
+
+
+class Rough:
+    """Stands for what was compiled: exact in float32, and with a known error in bfloat16."""
+
+    def __init__(self, model: pl.ImageClassifier, offset: float, noise: float) -> None:
+        self.model, self.offset, self.noise = model, offset, noise
+        self.asked = {"float32": 0, "bfloat16": 0}
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __call__(self, features: Tensor, precision: str) -> Tensor:
+        self.asked[precision] += len(features)
+        logits = self.model.logits(features)
+        if precision == "float32":
+            return logits
+        return logits + self.offset + self.noise * torch.randn(logits.shape, generator=self.generator)
+
+
+def watched(offset: float, noise: float, copies: int = 60, output: Output = "logit") -> tuple[Watch, Rough, Tensor, Tensor]:
+    """A watch over copies of one image, what it was asked, its answers and the exact ones."""
+    model = wrapped(networks.smooth_cnn())
+    watch = Watch(model, torch.tensor([1]), output)
+    rough = Rough(model, offset, noise)
+    watch._compiled = rough
+    features = torch.rand(copies, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    exact = model.values(features, torch.ones(copies, dtype=torch.long), output)
+    answers = torch.cat([watch(part, torch.zeros(len(part), dtype=torch.long)) for part in features.split(7)])
+    return watch, rough, answers, exact
+
+
+def spread() -> float:
+    return float(watched(0, 0)[3].std())
+
+
+def test_what_errs_alike_in_all_copies_is_taken_off() -> None:
+    watch, rough, answers, exact = watched(offset=5.0, noise=0.0)
+    assert watch.quick.all()
+    torch.testing.assert_close(answers, exact, rtol=0, atol=1e-4)
+    assert rough.asked["bfloat16"] == watch.asked_twice + 60 - rough.asked["float32"]
+    assert PROBES <= watch.asked_twice == rough.asked["float32"] < PROBES + 7
+
+
+@pytest.mark.parametrize(("share", "trusted"), [(0.5 * LIMIT, True), (3 * LIMIT, False)])
+def test_bfloat16_is_trusted_only_where_it_errs_little_beside_what_the_answers_vary(share: float, trusted: bool) -> None:
+    watch, rough, answers, exact = watched(offset=0.0, noise=share * spread())
+    assert bool(watch.quick[0]) is trusted
+    if trusted:
+        assert float(watch.error[0]) == pytest.approx(share, rel=0.6)
+        assert 0 < (answers - exact).std() < 2 * share * exact.std()
+    else:
+        assert torch.equal(answers, exact)
+        assert float(watch.error[0]) == 0
+        assert rough.asked["float32"] == 60
+
+
+def test_each_image_is_trusted_by_its_own_copies() -> None:
+    model = wrapped(networks.smooth_cnn())
+    watch = Watch(model, torch.tensor([1, 1]), "logit")
+    watch._compiled = Rough(model, 0.0, 1e-3 * spread())
+    one, many = torch.zeros(30, 3, 16, 16), torch.rand(30, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    owners = torch.arange(60) % 2
+    features = torch.stack([one, many], 1).flatten(0, 1)
+    for part, of in zip(features.split(10), owners.split(10), strict=True):
+        watch(part, of)
+    assert watch.quick.tolist() == [False, True], "copies that are all alike vary by nothing, so any error counts"
+    assert watch.notes == {"engine": "openvino; in bfloat16, once compared with float32: 1 of 2 images"}
+
+
+def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch() -> None:
+    model = quick(networks.smooth_cnn())
+    images = pictures(model, 2)
+    exact = model.on("torch")
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("lime", {"samples": 200, "segmentation": "grid", "segments": 9}),
+        ("occlusion", {"window": 4}),
+    ]
+    for method, options in cases:
+        a, b = (pl.explain(one, images, method=method, target=[0, 1], **options) for one in (model, exact))
+        assert a.notes["engine"].startswith("openvino; in bfloat16, once compared with float32: ")
+        assert "engine" not in b.notes
+        assert a.work.forwards > b.work.forwards, "what was asked in both precisions is counted"
+        for got, expected in zip(a.scores.flatten(1), b.scores.flatten(1), strict=True):
+            assert torch.corrcoef(torch.stack([got, expected]))[0, 1] > 0.99
+        if method == "occlusion":
+            assert (a.error > 0).any(), "a map in bfloat16 is not called exact"
+
+
+def test_without_openvino_everything_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name.partition(".")[0] == "openvino":
+            raise ModuleNotFoundError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    model = wrapped(networks.smooth_cnn())
+    assert pl.explain(model, pictures(model, 1), method="lime", samples=20, segmentation="grid", segments=4).notes == {}
+    assert importlib.util.find_spec("pellucid.models.engine")
+    assert watching.PROBES
