@@ -61,6 +61,9 @@ def question(method: str = "saliency", sources: tuple[str, ...] = ("observation:
     return {"kind": "explain", "request": request, "trust": False, **rest}
 
 
+ENDLESS = question("smoothgrad", options={"samples": 100_000, "noise": 0.15})
+
+
 def finished(client: TestClient, id: str, patience: float = 60.0) -> dict[str, Any]:
     """The job once it has ended."""
     end = time.monotonic() + patience

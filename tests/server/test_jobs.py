@@ -14,9 +14,7 @@ import pellucid as pl
 from pellucid.server.sources import observations
 from pellucid.store import Record
 from tests.conftest import MEAN, STD
-from tests.server.conftest import events, finished, jpeg, opened, parsed, question, small
-
-ENDLESS = question("smoothgrad", options={"samples": 100_000, "noise": 0.15})
+from tests.server.conftest import ENDLESS, events, finished, jpeg, opened, parsed, question, small
 
 
 def start(client, body, status=201):
