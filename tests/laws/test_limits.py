@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import pellucid as pl
 from pellucid.inputs.baselines import make_baseline
@@ -138,7 +139,7 @@ def test_a_metric_keeps_a_deadline(name: str, count: int, clocked: pl.ImageClass
     images = pictures(clocked, count)
     a = pl.explain(clocked, images, method="smoothgrad", samples=10)
     few = {"samples": 40, "orders": 8, "draws": 4}
-    options = {k: v for k, v in few.items() if k in pl.metrics[name].options.model_fields}
+    options: dict[str, Any] = {k: v for k, v in few.items() if k in pl.metrics[name].options.model_fields}
     if name == "rank_agreement":
         options = {"others": "saliency,input_x_gradient,grad_cam"}
     assert_kept(clock, lambda deadline: pl.measure(clocked, images, a, metric=name, deadline=deadline, **options))
@@ -286,9 +287,9 @@ class Living(TorchDispatchMode):
         self._known: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {t.untyped_storage()._cdata for t in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         out = func(*args, **(kwargs or {}))
-        for leaf in torch.utils._pytree.tree_leaves(out):
+        for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor) and leaf.untyped_storage()._cdata not in given:
                 storage = leaf.untyped_storage()
                 self._bytes += storage.nbytes() - self._known.get(storage._cdata, (None, 0))[1]
