@@ -3,6 +3,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import pellucid as pl
+from pellucid.attribution import Work
 from pellucid.methods.smoothgrad import NO_SIGNAL, Moments, noise_deviation, noisy_copies, relative_error
 from pellucid.models.image import BATCH, ImageClassifier
 from tests.conftest import pictures, wrapped
@@ -24,13 +25,48 @@ def test_noise_changes_nothing_on_a_linear_model(linear: ImageClassifier, noise:
         assert a.error.tolist() == [0, 0, 0], statistic
 
 
+class Squares(Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x**2)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_antithetic_copies_cancel_what_is_linear_in_the_noise(count: int) -> None:
+    """The gradient of w . x**2 is linear, so that every pair has the mean 2 w x."""
+    module = Squares(8)
+    model = wrapped(module, 8)
+    images = pictures(model, count)
+    steps = list(smoothgrad.stream(model, images, TARGET[:count], samples=14, antithetic=True))
+    for a in steps:
+        torch.testing.assert_close(a.scores, 2 * module.weight(TARGET[:count]) * images.features)
+        assert a.error.max() < 1e-5
+    assert steps[-1].work == Work(14 * count, 14 * count, 1.0)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "magnitude", "square"])
+def test_antithetic_copies_equal_a_slow_replica(small_network: ImageClassifier, statistic: str) -> None:
+    images = pictures(small_network, 1)
+    deviation = 0.3 * float(images.value_range)
+    a = smoothgrad(small_network, images, TARGET[:1], samples=22, noise=0.3, antithetic=True, statistic=statistic, seed=4)
+    up, down = (replica(small_network, images.features[0], 2, 11, s * deviation, 4) for s in (1, -1))
+    shape = {"mean": lambda g: g, "magnitude": torch.abs, "square": torch.square}[statistic]
+    expected = (shape(up) + shape(down)) / 2
+    assert float((a.scores[0] - expected.mean(0)).norm() / expected.mean(0).norm()) < 1e-3
+    variance = expected.var(0) / 11
+    signal = expected.mean(0).square().sum() - variance.sum()
+    assert float(a.error[0]) == pytest.approx(float((variance.sum() / signal).sqrt()), rel=2e-3)
+
+
+def test_antithetic_copies_come_in_pairs_and_have_no_variance(linear: ImageClassifier) -> None:
+    for samples in (2, 7):
+        with pytest.raises(ValueError, match=f"samples={samples} must be 4, 6, 8, "):
+            smoothgrad(linear, pictures(linear), TARGET, samples=samples, antithetic=True)
+    with pytest.raises(ValueError, match="no variance of single draws"):
+        smoothgrad(linear, pictures(linear), TARGET, samples=8, antithetic=True, statistic="variance")
+
+
 def test_smooths_a_square_as_calculus_says() -> None:
     """The logit w . x**2 has the gradient 2 w x; under noise of deviation s its mean is 2 w x, its variance 4 w**2 s**2."""
-
-    class Squares(Linear):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(x**2)
-
     module = Squares(8)
     model = wrapped(module, 8)
     images = pictures(model, 1)
