@@ -227,7 +227,7 @@ def smoothgrad(bench: Bench) -> list[Result]:
             "captum as it comes": lambda: captum_smoothgrad(bench.module, part, theirs, None, seed),
             "captum at its best batch": lambda: captum_smoothgrad(bench.module, part, theirs, batch, seed + 1000),
         }
-        ours = {f"ours {n}": lambda n=n: our_smoothgrad(bench.model, part, n, seed) for n in copies}
+        ours = {f"ours {n}": lambda n=n: our_smoothgrad(bench.model, part, n, seed, antithetic=True) for n in copies}
         return peers | ours
 
     taken = turns(bench, ways)
