@@ -32,7 +32,6 @@ export type ExplainStep = Omit<Schemas["ExplainStep"], "extras"> & {
 
 export interface Predicted {
   readonly predictions: readonly Prediction[];
-  readonly wanted?: readonly Prediction[] | null;
   readonly picture?: string | null;
 }
 
@@ -40,7 +39,6 @@ export interface PredictBody {
   readonly model: string;
   readonly source: string;
   readonly top?: number;
-  readonly wanted?: readonly number[];
   readonly segments?: string;
   readonly shown?: readonly number[];
   readonly hide?: string;

@@ -1,0 +1,329 @@
+"""Images and filters in Chromium, against the lab itself."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Browser, Locator, Page, expect
+
+import pellucid as pl
+from tests.browser.conftest import PATIENCE, ROOT
+
+expect.set_options(timeout=PATIENCE)
+AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+MANY = 'smoothgrad:{"samples":20000}'
+"""More samples than any test waits for."""
+VIEWS = {
+    "images": "?image=observation:0&image=observation:3&scale=shared&method=grad_cam&method=saliency",
+    "baselines": '?panel=baselines&method=integrated_gradients:{"steps":2}',
+    "superpixels": '?panel=superpixels&method=lime:{"samples":50}',
+    "filters": '?view=filters&layer=_conv_stem&filter=1&ascent=filters:{"steps":5}',
+}
+
+
+def cell(page: Page, title: str) -> Locator:
+    return page.get_by_role("article", name=re.compile(rf"^{title}, "))
+
+
+def mapped(page: Page, title: str) -> Locator:
+    """The cell, once its map is there and nothing is going on in it."""
+    found = cell(page, title)
+    expect(found).to_have_attribute("data-phase", "done")
+    return found
+
+
+def pixels(found: Locator) -> list[int]:
+    """A tenth of the colours that are drawn."""
+    return found.locator("canvas").first.evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 10 === 0)"
+    )
+
+
+def recorded(page: Page, lab: str) -> pl.Attribution:
+    """What the lab keeps of the first map: another process may differ from it in the last digit."""
+    page.get_by_role("button", name="Export").click()
+    href = page.get_by_role("group", name="Export").get_by_role("link").first.get_attribute("href") or ""
+    page.keyboard.press("Escape")
+    return pl.Attribution.from_record(page.request.get(lab.rstrip("/") + href).body())
+
+
+def test_on_opening_image_0_is_explained_at_once_and_nothing_jumps(page: Page, lab: str):
+    page.add_init_script(
+        "window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) "
+        "if (!e.hadRecentInput) window.shift += e.value }).observe({ type: 'layout-shift', buffered: true })"
+    )
+    page.goto(lab)
+    found = mapped(page, "grad cam")
+    label = pl.load("imagenet").predict(pl.load("imagenet").read("observation:0"), top=1)[0][0].label
+    expect(page.get_by_role("heading", level=2)).to_have_text(f"What in the picture speaks for {label}?")
+    expect(page.get_by_role("button", name=re.compile("^Picture 0"))).to_have_attribute("aria-pressed", "true")
+    expect(
+        page.get_by_role("region", name="Predictions").get_by_role("button", name=re.compile("^Explain (?!rather)"))
+    ).to_have_count(5)
+    expect(found.locator(".trust .verdict")).to_have_text(re.compile("holds up|no better|does not depend|little to|has not"))
+    assert page.evaluate("window.shift") < 0.05
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_value_under_the_cross_has_the_digits_that_python_prints(page: Page, lab: str):
+    page.goto(f"{lab}?method=saliency")
+    found = mapped(page, "saliency")
+    found.locator("button.reader").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(found.locator(".reading")).to_contain_text("row 113, column 122: ")
+    said = found.locator(".reading").inner_text()
+    a = recorded(page, lab)
+    assert said == f"row 113, column 122: {float(a.map()[0, 113, 122])!r} {a.unit}"
+
+
+def test_a_map_sharpens_live_and_is_cancelled_in_mid_stream(page: Page, lab: str):
+    page.goto(f"{lab}?method={MANY}")
+    found = cell(page, "smoothgrad")
+    expect(found).not_to_have_attribute("data-step", "0")
+    first, drawn = int(found.get_attribute("data-step") or 0), pixels(found)
+    expect(found).not_to_have_attribute("data-step", str(first))
+    assert int(found.get_attribute("data-step") or 0) > first
+    page.wait_for_timeout(100)
+    assert pixels(found) != drawn
+    found.get_by_role("button", name="Cancel smoothgrad").click()
+    expect(found).to_have_attribute("data-phase", "cancelled")
+    expect(found.locator(".verdict")).to_contain_text("Cancelled: the best answer so far")
+    stopped = found.get_attribute("data-step")
+    page.wait_for_timeout(1500)
+    assert found.get_attribute("data-step") == stopped
+    found.get_by_role("button", name="Run smoothgrad again").click()
+    expect(found).to_have_attribute("data-phase", "running")
+    found.get_by_role("button", name="Cancel smoothgrad").click()
+    expect(found).to_have_attribute("data-phase", "cancelled")
+
+
+def test_a_link_brings_back_exactly_what_was_seen(page: Page, lab: str):
+    page.goto(f"{lab}?method=saliency")
+    page.keyboard.press("4")
+    expect(page.get_by_role("button", name=re.compile("^Picture 4"))).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Map", exact=True).click()
+    page.get_by_label("Hide below").fill("0.3")
+    page.get_by_role("button", name=re.compile("^Explain rather than")).nth(1).click()
+    expect(page.get_by_role("heading", level=2)).to_contain_text("rather than")
+    mapped(page, "saliency")
+    page.mouse.move(0, 0)
+    before, question, address = pixels(cell(page, "saliency")), page.get_by_role("heading", level=2).inner_text(), page.url
+    page.reload()
+    mapped(page, "saliency")
+    assert page.url == address
+    expect(page.get_by_role("heading", level=2)).to_have_text(question)
+    expect(page.get_by_label("Hide below")).to_have_value("0.3")
+    assert pixels(cell(page, "saliency")) == before
+    page.go_back()
+    expect(page.get_by_role("heading", level=2)).not_to_contain_text("rather than")
+
+
+def test_any_class_can_be_the_target(page: Page, lab: str):
+    page.goto(lab)
+    mapped(page, "grad cam")
+    page.get_by_label("Another class").fill("goldfish")
+    page.get_by_label("Another class").press("Enter")
+    expect(page.get_by_role("heading", level=2)).to_have_text("What in the picture speaks for goldfish?")
+    page.get_by_label("Another class").fill("unicorn")
+    page.get_by_label("Another class").press("Tab")
+    expect(page.get_by_text("No class “unicorn”; choose one from the list.")).to_be_visible()
+    assert "target=1" in page.url
+
+
+def test_several_methods_on_several_pictures_between_the_same_limits(page: Page, lab: str):
+    page.goto(f"{lab}?method=input_x_gradient")
+    mapped(page, "input x gradient")
+    page.keyboard.press("Shift+Digit3")
+    expect(page.get_by_role("article")).to_have_count(2)
+    for number in range(2):
+        expect(page.get_by_role("article").nth(number)).to_have_attribute("data-phase", "done")
+    legends = page.locator(".legend")
+    apart = [legends.nth(n).get_attribute("aria-label") for n in range(2)]
+    assert apart[0] != apart[1]
+    assert "each map its own scale" in (apart[0] or "")
+    page.get_by_label("Colour scale").select_option("shared")
+    expect(legends.nth(0)).to_have_attribute("aria-label", re.compile("one scale for all maps"))
+    ends = [re.sub("; .*", "", legends.nth(n).get_attribute("aria-label") or "") for n in range(2)]
+    assert ends[0] == ends[1]
+
+
+def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
+    page.goto(f"{lab}?method=saliency")
+    mapped(page, "saliency")
+    files = {}
+    for name in ("PNG", "SVG", "CSV", "Record"):
+        page.get_by_role("button", name="Export").click()
+        with page.expect_download() as download:
+            page.get_by_role("group", name="Export").get_by_text(name, exact=True).first.click()
+        files[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[name])
+        page.keyboard.press("Escape")
+    kept = pl.Attribution.from_record(files["Record"])
+    assert files["PNG"].read_bytes().startswith(b"\x89PNG")
+    drawn = ET.parse(files["SVG"]).getroot()
+    texts = [element.text or "" for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert "saliency" in texts
+    assert any(kept.unit in text for text in texts)
+    head, *rows = files["CSV"].read_text().splitlines()
+    assert head == "picture,method,target,unit,row,column,score"
+    assert len(rows) == 224 * 224
+    assert float(rows[224 * 5 + 7].split(",")[-1]) == float(kept.map()[0, 5, 7])
+    model = pl.load("imagenet")
+    again = pl.explain(model, "observation:0", method="saliency")
+    torch.testing.assert_close(kept.map(), again.map(), rtol=1e-3, atol=1e-5)
+
+
+def test_an_exported_page_opens_by_itself_with_the_network_off(page: Page, lab: str, tmp_path: Path, browser: Browser):
+    page.goto(f"{lab}?method=saliency&method=grad_cam&threshold=0.2")
+    mapped(page, "saliency")
+    mapped(page, "grad cam")
+    seen = pixels(cell(page, "saliency"))
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("group", name="Export").get_by_text("HTML", exact=True).click()
+    file = tmp_path / "saved.html"
+    download.value.save_as(file)
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(PATIENCE)
+    saved = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    saved.on("request", lambda request: asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
+    saved.on("pageerror", lambda error: complaints.append(str(error)))
+    saved.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    saved.goto(file.as_uri())
+    mapped(saved, "saliency")
+    expect(saved.get_by_text(re.compile("^A saved copy"))).to_be_visible()
+    assert pixels(cell(saved, "saliency")) == seen
+    saved.get_by_label("Hide below").fill("0.6")
+    expect(cell(saved, "saliency")).to_be_visible()
+    saved.wait_for_timeout(200)
+    assert pixels(cell(saved, "saliency")) != seen
+    cell(saved, "saliency").locator("button.reader").focus()
+    saved.keyboard.press("ArrowUp")
+    expect(cell(saved, "saliency").locator(".reading")).to_contain_text("row 111, column 112: ")
+    saved.keyboard.press("7")
+    expect(cell(saved, "saliency")).to_have_attribute("data-phase", "absent")
+    expect(saved.get_by_role("alert").first).to_contain_text("This saved page does not hold that")
+    assert asked == [file.as_uri()]
+    assert not complaints
+    context.close()
+
+
+def test_six_baselines_at_once_with_their_gaps_and_where_they_disagree(page: Page, lab: str):
+    page.goto(lab + VIEWS["baselines"])
+    room = page.get_by_role("region", name=re.compile("^Baseline lab"))
+    for baseline in ("black", "white", "mean", "blur", "uniform", "gaussian"):
+        mapped(page, baseline)
+    expect(room.get_by_text(re.compile(r"^gap -?[\d.e-]+ of a change of "))).to_have_count(6)
+    expect(room.get_by_role("article", name="Disagreement")).to_contain_text("of 6 maps")
+
+
+@pytest.mark.xfail(strict=True, reason="POST /api/predict does not take segments yet")
+def test_superpixels_kept_or_removed_change_what_the_network_says(page: Page, lab: str):
+    page.goto(lab + VIEWS["superpixels"])
+    mapped(page, "lime")
+    room = page.get_by_role("region", name=re.compile("^Superpixels"))
+    expect(room.get_by_role("img", name=re.compile("^What the network is shown: only the 5"))).to_be_visible()
+    change = room.locator(".change")
+    expect(change).to_have_text(re.compile(r"%.*→.*%"))
+    kept = change.inner_text()
+    room.get_by_role("button", name="Remove").click()
+    expect(room.get_by_role("img", name=re.compile("^What the network is shown: all but the 5"))).to_be_visible()
+    expect(change).not_to_have_text(kept)
+    a = pl.explain(pl.load("imagenet"), "observation:0", method="lime", samples=50)
+    strongest = int(a.segment_weights[0].abs().argmax())
+    expect(room.get_by_text(f"1. superpixel {strongest} •")).to_be_visible()
+
+
+def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path):
+    page.goto(lab)
+    mapped(page, "grad cam")
+    broken = tmp_path / "notes.png"
+    broken.write_text("no picture at all")
+    page.get_by_label("Your own pictures").set_input_files(broken)
+    expect(page.get_by_text(re.compile("^notes.png could not be taken: "))).to_be_visible()
+    page.get_by_label("Your own pictures").set_input_files(ROOT / "src/pellucid/data/images/other_goldfish.jpg")
+    expect(page.get_by_role("button", name="Yours: other_goldfish.jpg")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("goldfish")
+    mapped(page, "grad cam")
+    page.reload()
+    expect(page.get_by_role("heading", level=2)).to_contain_text("goldfish")
+
+
+def test_failures_have_a_face_and_a_way_on(page: Page, lab: str):
+    page.route("**/api/catalog", lambda route: route.abort())
+    page.goto(lab)
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer. Is `pellucid lab` still running?")
+    page.unroute("**/api/catalog")
+    page.get_by_role("button", name="Ask again").click()
+    mapped(page, "grad cam")
+    page.goto(f'{lab}?method=smoothgrad:{{"samples":1}}')
+    expect(cell(page, "smoothgrad")).to_have_attribute("data-phase", "failed")
+    expect(cell(page, "smoothgrad").get_by_role("alert")).to_contain_text("samples")
+    page.goto(f"{lab}?mode=sideways")
+    expect(page.get_by_text(re.compile("^This link holds what the lab cannot read.*mode=sideways"))).to_be_visible()
+
+
+def test_options_of_a_method_come_from_its_schema_and_are_checked_before_they_are_asked(page: Page, lab: str):
+    page.goto(f"{lab}?method=integrated_gradients")
+    cell(page, "integrated gradients").get_by_role("button", name="Options of integrated gradients").click()
+    form = page.get_by_role("region", name="Options of integrated gradients")
+    for option in pl.methods["integrated_gradients"].options.model_fields:
+        expect(form.get_by_label(re.compile(rf"^\s*{option.replace('_', ' ')}\b")).first).to_be_visible()
+    form.get_by_label(re.compile("^steps")).fill("0")
+    expect(form.get_by_text("steps is at least 1, not 0")).to_be_visible()
+    form.get_by_label(re.compile("^steps")).fill("3")
+    form.get_by_label(re.compile("^steps")).press("Enter")
+    expect(page).to_have_url(re.compile("steps%22:3"))
+    form.get_by_role("button", name="course").click()
+    expect(page.locator(".legend").first).to_have_attribute("aria-label", re.compile("smallest to largest score"))
+
+
+def test_filters_fill_the_grid_and_one_has_a_dossier(page: Page, lab: str):
+    page.goto(f'{lab}?view=filters&layer=_conv_stem&ascent=filters:{{"steps":5}}')
+    tiles = page.locator(".grid .tile")
+    expect(tiles).to_have_count(12)
+    expect(tiles.first.get_by_role("img")).to_be_visible()
+    tiles.nth(1).get_by_role("button").click()
+    dossier = page.get_by_role("region", name="Filter 1 of _conv_stem")
+    expect(dossier.get_by_role("img", name=re.compile("^Activation over steps. seed 0: "))).to_be_visible()
+    expect(dossier.locator(".reading").first).to_contain_text("112 × 112, ")
+    expect(dossier.get_by_text(re.compile("photograph"))).not_to_have_count(0)
+    model = pl.load("imagenet")
+    peak = float(pl.filter_maps(model, model.read("observation:0"), "_conv_stem", 1).activations.max())
+    assert f"to {peak:.2f}"[:6] in dossier.locator(".reading").first.inner_text()
+    dossier.get_by_role("slider", name="Seeds").fill("2")
+    expect(dossier.locator(".seeds .tile")).to_have_count(2)
+    expect(dossier.locator(".seeds .tile").nth(1).get_by_role("img")).to_be_visible()
+    page.get_by_label("Find a layer").fill("head")
+    page.get_by_role("button", name=re.compile("^_conv_head Conv")).click()
+    expect(page.get_by_role("heading", level=2)).to_contain_text("_conv_head")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str):
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.goto(lab + VIEWS[view])
+    expect(page.locator("[data-phase=done]").first).to_be_visible()
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    serious = [
+        {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
+        for v in found["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert not serious, json.dumps(serious, indent=1)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str, view: str):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(lab + VIEWS[view])
+    expect(page.locator("[data-phase=done]").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
