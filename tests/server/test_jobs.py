@@ -1,16 +1,19 @@
 """Jobs over HTTP: streams, resuming, sharing, cancelling, limits, and what is left behind."""
 
 import base64
+import gc
 import json
 import random
 import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 import pellucid as pl
+from pellucid.server.jobs import Run
 from pellucid.server.sources import observations
 from pellucid.store import Record
 from tests.conftest import MEAN, STD
@@ -71,6 +74,18 @@ def test_events_come_in_order_and_the_last_step_is_the_answer(client):
     assert [n for n, _, _ in told] == sorted({n for n, _, _ in told})
     assert told[-2][2] == client.get(f"/api/jobs/{id}").json()["result"]
     assert told[-1][2] == {"record": f"/api/jobs/{id}/record"}
+
+
+def test_events_are_as_the_interface_describes_them(client):
+    from pellucid.server import bodies as b
+
+    described = {
+        "queued": b.QueuedEvent, "started": b.StartedEvent, "step": b.ExplainStep, "trust": b.TrustEvent, "done": b.DoneEvent,
+        "note": b.NoteEvent,
+    }  # fmt: skip
+    for body in (question("lime", options={"samples": 20}), question("grad_cam"), question("integrated_gradients")):
+        for _, kind, data in events(client, start(client, {**body, "trust": True})):
+            assert described[kind].model_validate(data).model_dump(mode="json", exclude_unset=True) == data
 
 
 def test_a_stream_goes_on_where_it_broke_off(client):
@@ -443,6 +458,14 @@ def test_filters_start_from_a_picture(client):
 def test_two_hundred_jobs_queued_and_cancelled_at_random_leave_nothing_behind(tmp_path):
     draw = random.Random(7)
     model = pl.ImageClassifier(small().module, size=(16, 16), mean=MEAN, std=STD, name="small")
+
+    def alive():
+        gc.collect()
+        return sum(type(one) in (pl.Attribution, Run) for one in gc.get_objects()), psutil.Process().num_fds()
+
+    with opened(tmp_path / "first", models=[model]) as client:  # whatever is set up once, is
+        finished(client, start(client, question()))
+    before = alive()
     with opened(tmp_path, models=[model], queue=200) as client:
         ids = [
             start(client, question("smoothgrad", options={"samples": draw.choice([2, 20, 100_000])}, seed=n))
@@ -457,9 +480,11 @@ def test_two_hundred_jobs_queued_and_cancelled_at_random_leave_nothing_behind(tm
         jobs = client.app.state.lab.jobs
         assert not any(job.listeners for job in jobs._known.values())
         assert not any("step" in job.events for job in jobs._known.values())
+        assert alive()[0] == before[0]  # no map, and nothing that could hold one
         done = sorted(id for id, state in zip(ids, states, strict=True) if state == "done")
         assert sorted(path.name for path in (tmp_path / "results").iterdir()) == sorted(
             f"{id}{suffix}" for id in done for suffix in (".json", ".safetensors")
         )
         assert len([t for t in threading.enumerate() if t.name.startswith("pellucid lab")]) == 1
     assert not [t for t in threading.enumerate() if t.name.startswith("pellucid lab")]
+    assert alive() == before

@@ -46,15 +46,17 @@ ROOM = 32_000_000
 """Bytes of drawings, and of pictures, that are kept in memory."""
 SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Nothing that is asked here is told to anybody, whatever the environment says."""
+PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# subtle: by reference, since a model would be described as of the type of the route's own answer, a picture or a stream
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": b.Problem, "description": why}
+    status: {"content": PROBLEM, "description": why}
     for status, why in {
         400: "Not a request that can be read", 401: "No token", 403: "From another site", 404: "Not there",
         413: "Too large", 415: "Not JSON", 421: "Asked for under another name", 422: "Not what is wanted here",
         503: "Busy; see Retry-After",
     }.items()
 }  # fmt: skip
-UNFINISHED: dict[int | str, dict[str, Any]] = {409: {"model": b.Problem, "description": "Not done"}}
+UNFINISHED: dict[int | str, dict[str, Any]] = {409: {"content": PROBLEM, "description": "Not done"}}
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
 Source = Annotated[str, Path(max_length=80, description="observation:0 to observation:9, or the source of an upload.")]
 ModelName = Annotated[str, Path(max_length=100)]
@@ -126,7 +128,19 @@ def make_app(
     for routes in (_catalog(lab), _images(lab), _jobs(lab), _exports(lab), _texts(lab), _corpora(lab)):
         app.include_router(routes, prefix="/api")
     _page(app, lab)
+    _describe(app)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    generated = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = generated()
+        schema["components"]["schemas"].setdefault("Problem", b.Problem.model_json_schema())
+        return schema
+
+    app.openapi = openapi  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # ------------------------------------------------------------------------------------------------------------------ answers
