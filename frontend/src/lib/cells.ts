@@ -132,9 +132,21 @@ export function sharing(cells: readonly Cell[]): Cell[] {
   const limits = new Map<string, Limits>();
   for (const [key, members] of groups) {
     const scale = members[0]?.job.step?.scale;
-    if (scale) limits.set(key, limitsOf(members.flatMap((cell) => (cell.map ? [cell.map] : [])), scale));
+    if (scale) limits.set(key, common(members.flatMap((cell) => (cell.map ? [cell.map] : [])), scale));
   }
   return cells.map((cell) => ({ ...cell, limits: limits.get(groupOf(cell)) ?? cell.limits, shared: true }));
+}
+
+const commonLimits: { maps: readonly Float32Array[]; limits: Limits }[] = [];
+
+/** The common limits, the same object for the same maps: nothing is sorted or painted anew that did not change. */
+function common(maps: readonly Float32Array[], scale: Scale): Limits {
+  const found = commonLimits.find((one) => one.limits.scale === scale && one.maps.length === maps.length && one.maps.every((map, i) => map === maps[i]));
+  if (found) return found.limits;
+  const limits = limitsOf(maps, scale);
+  commonLimits.unshift({ maps, limits });
+  commonLimits.length = Math.min(commonLimits.length, 8);
+  return limits;
 }
 
 /** Options as they are said below a title: only those that differ from the defaults. */
@@ -172,13 +184,22 @@ export function region(row: number, column: number, height: number, width: numbe
   return `${down} ${across}`.trim() || "centre";
 }
 
+const strongestPlaces = new WeakMap<Float32Array, number>();
+function strongestOf(map: Float32Array): number {
+  const known = strongestPlaces.get(map);
+  if (known !== undefined) return known;
+  let strongest = 0;
+  for (let i = 1; i < map.length; i++) if (Math.abs(map[i] ?? 0) > Math.abs(map[strongest] ?? 0)) strongest = i;
+  strongestPlaces.set(map, strongest);
+  return strongest;
+}
+
 /** A map for those who do not see it. */
 export function described(cell: Cell): string {
   const step = cell.job.step;
   const { map } = cell;
   if (!map || !step) return `${cell.title} on ${cell.picture}: no map yet.`;
-  let strongest = 0;
-  for (let i = 1; i < map.length; i++) if (Math.abs(map[i] ?? 0) > Math.abs(map[strongest] ?? 0)) strongest = i;
+  const strongest = strongestOf(map);
   const row = Math.floor(strongest / cell.width);
   const column = strongest % cell.width;
   return (

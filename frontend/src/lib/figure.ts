@@ -25,20 +25,23 @@ export function svg(figure: Figure): { text: string; width: number; height: numb
   const columns = Math.max(1, Math.min(figure.columns, figure.panels.length));
   const width = 2 * MARGIN + columns * SIZE + (columns - 1) * GAP;
   const facts = figure.facts.flatMap((line) => wrapped(line, Math.floor((width - 2 * MARGIN) / 7)));
-  const header = MARGIN + 30 + LINE * facts.length + 14;
+  const title = wrapped(figure.title, Math.floor((width - 2 * MARGIN) / 12));
+  const header = MARGIN + 6 + 24 * title.length + LINE * facts.length + 14;
+  const heads = figure.panels.map((panel) => wrapped(panel.title, 32));
   const bodies = figure.panels.map((panel) => panel.lines.flatMap((line) => wrapped(line, 44)));
   const legends = figure.panels.map((panel) => (panel.legend ? wrapped(panel.legend.text, 44) : []));
   const parts: string[] = [];
   let top = header;
   for (let start = 0; start < figure.panels.length; start += columns) {
     let tallest = 0;
+    const lines = Math.max(...heads.slice(start, start + columns).map((head) => head.length));
     for (let i = start; i < Math.min(start + columns, figure.panels.length); i++) {
       const panel = figure.panels[i];
       if (!panel) continue;
       const left = MARGIN + (i - start) * (SIZE + GAP);
       let y = top + 16;
-      parts.push(words(left, y, panel.title, 15, true));
-      y += 8;
+      (heads[i] ?? []).forEach((line, n) => parts.push(words(left, y + 19 * n, line, 15, true)));
+      y += 19 * (lines - 1) + 8;
       parts.push(`<image x="${left}" y="${y}" width="${SIZE}" height="${SIZE}" href="${escaped(panel.picture)}" style="image-rendering:pixelated"/>`);
       y += SIZE + 8;
       if (panel.legend) {
@@ -57,7 +60,7 @@ export function svg(figure: Figure): { text: string; width: number; height: numb
     top += tallest + GAP;
   }
   const height = Math.ceil(top - GAP + MARGIN);
-  const head = [words(MARGIN, MARGIN + 14, figure.title, 20, true), ...facts.map((line, n) => words(MARGIN, MARGIN + 38 + n * LINE, line, 13, false, "start", "#55606b"))];
+  const head = [...title.map((line, n) => words(MARGIN, MARGIN + 14 + 24 * n, line, 20, true)), ...facts.map((line, n) => words(MARGIN, MARGIN + 14 + 24 * title.length + n * LINE, line, 13, false, "start", "#55606b"))];
   const text =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, 'DejaVu Sans', sans-serif">` +
     `<title>${escaped(figure.title)}</title><rect width="100%" height="100%" fill="#ffffff"/>${head.join("")}${parts.join("")}</svg>`;
