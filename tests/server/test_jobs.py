@@ -477,7 +477,7 @@ def test_two_hundred_jobs_queued_and_cancelled_at_random_leave_nothing_behind(tm
                 assert client.delete(f"/api/jobs/{id}").status_code == 202
         states = [finished(client, id)["state"] for id in ids]
         assert set(states) == {"done", "cancelled"}
-        jobs = client.app.state.lab.jobs
+        jobs = client.app.state.lab.jobs  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
         assert not any(job.listeners for job in jobs._known.values())
         assert not any("step" in job.events for job in jobs._known.values())
         assert alive()[0] == before[0]  # no map, and nothing that could hold one

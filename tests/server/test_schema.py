@@ -42,7 +42,7 @@ def tried_on(operation: Any, id: str, statuses: set[int]) -> Any:
         database=None,
         derandomize=True,
         phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )
     @given(case=operation.as_strategy(), real=st.booleans(), draw=st.data())
     def check(case: Any, real: bool, draw: Any) -> None:
@@ -82,7 +82,7 @@ def test_no_request_that_the_interface_allows_makes_the_server_fail(known):
     tried = 0
     try:
         for found in schema.get_all_operations():
-            operation = found.ok()
+            operation: Any = found.ok()  # pyright: ignore[reportAttributeAccessIssue]
             statuses: set[int] = set()
 
             tried_on(operation, id, statuses)()

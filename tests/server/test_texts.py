@@ -88,6 +88,15 @@ def test_the_effect_of_heads_is_the_librarys(client, name, body):
     assert [c["text"] for c in said["choices"]] == list(found.choices)
 
 
+def test_no_question_holds_the_others_up_for_long(client, monkeypatch):
+    from pellucid.server import texts
+
+    monkeypatch.setattr(texts, "LONGEST", 0.0)
+    answer = client.post("/api/text/effect", json={"model": "guesser", "text": MASKED})
+    assert answer.status_code == 422
+    assert "a shorter text" in answer.json()["detail"]
+
+
 def test_answers_are_the_librarys(client):
     said = told(client, "answer", model="reader", question=QUESTION, passage=PASSAGE * 3)
     (found,) = pl.answer(encoder("reader"), QUESTION, PASSAGE * 3)
@@ -104,7 +113,7 @@ def test_layers_of_several_models_by_the_same_marks(client):
     said = answer.json()
     assert [one["name"] for one in said["models"]] == ["reader", "guesser"]
     (found,) = pl.answer(encoder("reader"), QUESTION, PASSAGE)
-    span = (found.start, found.end) if found.answered else None
+    span = (found.best.start, found.best.end) if found.answered else None
     assert said["answer"] == (None if span is None else {"text": found.text, "start": span[0], "end": span[1]})
     marks = pl.passage(QUESTION, PASSAGE, answer=span)
     for name, one in zip(("reader", "guesser"), said["models"], strict=True):

@@ -75,7 +75,8 @@ class Lab:
         keep: int,
         static: FilePath | None,
     ) -> None:
-        len(methods), len(metrics)  # subtle: read now, by one thread; a second one would find a registry half full
+        for registry in (methods, metrics):  # subtle: read now, by one thread; a second one would find a registry half full
+            list(registry)
         self.models = Models(models)
         self.sources = Sources(store / "uploads")
         self.results = Results(store / "results")
@@ -146,13 +147,15 @@ def _describe(app: FastAPI) -> None:
 # ------------------------------------------------------------------------------------------------------------------ answers
 
 
-def said(model: type[BaseModel], value: Mapping[str, Any], status: int = 200, **headers: str) -> Response:
+def said(
+    model: type[BaseModel], value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """The answer, checked against its model, with null for what is not finite."""
     content = model.model_validate(value).model_dump_json(exclude_unset=True)
     return Response(content, status, headers, "application/json")
 
 
-def problem(status: int, detail: str, **headers: str) -> Response:
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     # subtle: in ASCII, since what was given may hold half of a surrogate pair, which has no other spelling
     return Response(json.dumps({"detail": detail}), status, headers, "application/json")
 
@@ -167,7 +170,7 @@ def _on_errors(app: FastAPI) -> None:
         return problem(404 if request.method in ("GET", "DELETE") else 422, str(error))
 
     async def busy(request: Request, error: Exception) -> Response:
-        return problem(503, str(error), **{"Retry-After": "2"})
+        return problem(503, str(error), {"Retry-After": "2"})
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -181,7 +184,7 @@ def _on_errors(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, str(error.detail), **(dict(error.headers or {})))
+        return problem(error.status_code, str(error.detail), error.headers)
 
     for kind in LIBRARY:
         app.add_exception_handler(kind, from_library)
@@ -219,13 +222,13 @@ def _catalog(lab: Lab) -> APIRouter:
     async def labels(model: ModelName) -> Response:
         """The classes of a classifier, by number."""
         found = await lab.ask(lambda: list(lab.models.image(model).labels))
-        return said(b.Labels, {"labels": found}, **{"Cache-Control": "private, max-age=3600"})
+        return said(b.Labels, {"labels": found}, headers={"Cache-Control": "private, max-age=3600"})
 
     @api.get("/models/{model}/layers", response_model=b.Layers)
     async def layers(model: ModelName) -> Response:
         """The layers of a classifier in the order of a forward pass; `shape` is that of one image's output."""
         found = await lab.ask(lambda: [dict(vars(layer)) for layer in lab.models.image(model).layers])
-        return said(b.Layers, {"layers": found}, **{"Cache-Control": "private, max-age=3600"})
+        return said(b.Layers, {"layers": found}, headers={"Cache-Control": "private, max-age=3600"})
 
     return api
 
@@ -315,7 +318,7 @@ def _jobs(lab: Lab) -> APIRouter:
         job, new = jobs.submit(id, body.kind, body.model_dump(mode="json"), work, kept=kept, stands=stands)
         state, _, head = jobs.look(job)
         answer = {"id": id, "state": state, "position": head["position"], "url": url}
-        return said(b.Submitted, answer, 201 if new else 200, Location=url)
+        return said(b.Submitted, answer, 201 if new else 200, {"Location": url})
 
     @api.get("/jobs", response_model=b.JobList)
     def every() -> Response:
@@ -340,7 +343,7 @@ def _jobs(lab: Lab) -> APIRouter:
             position = head["position"]
         return said(b.Submitted, {"id": id, "state": state, "position": position, "url": f"/api/jobs/{id}"}, 202)
 
-    events_doc = {
+    events_doc: dict[int | str, dict[str, Any]] = {
         200: {"model": b.EventData, "description": "Events `queued`, `started`, `step`, `trust`, `firing`, `note`, and last "
               "`done`, `cancelled` or `failed`; the schema is that of their data."}
     }  # fmt: skip

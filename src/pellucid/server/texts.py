@@ -1,5 +1,7 @@
 """What the lab says of texts: the library's own analyses, as JSON. All of it runs in the worker."""
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -41,6 +43,8 @@ STATISTICS = {
     "special": "to_special",
 }  # fmt: skip
 GUESSES = 5
+LONGEST = 120.0
+"""Seconds that one question may take, during which nobody else is answered."""
 
 
 def tokens(models: Models, body: TextBody) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def overview(models: Models, body: OverviewBody) -> dict[str, Any]:
 def effect(models: Models, body: MaskedBody) -> dict[str, Any]:
     encoder = models.encoder(body.model)
     with warned() as notes:
-        found = head_effect(encoder, _hidden(encoder, body))
+        found = head_effect(encoder, _hidden(encoder, body), progress=_in_time(time.monotonic()))
     return finite({
         "task": found.task, "effect": found.effect.tolist(), "unit": found.unit, "attention": found.attention.tolist(),
         "drop": found.drop.mean(0).tolist(), "spearman": found.spearman,
@@ -100,6 +104,14 @@ def effect(models: Models, body: MaskedBody) -> dict[str, Any]:
         ],
         "layers": list(found.layers), "heads": list(found.heads), "passes": found.passes, "notes": notes,
     })  # fmt: skip
+
+
+def _in_time(start: float) -> Callable[[float], None]:
+    def check(share: float) -> None:
+        if time.monotonic() - start > LONGEST:
+            raise ValueError(f"this takes longer than {LONGEST:g} s, the most that is given to a question; take a shorter text")
+
+    return check
 
 
 def answers(models: Models, body: AnswerBody) -> dict[str, Any]:
