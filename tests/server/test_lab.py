@@ -60,6 +60,40 @@ def until(address: str, id: str, ready: Any) -> dict[str, Any]:
     raise AssertionError("it never was")
 
 
+def following(address: str, id: str, after: int = 0, enough: str = "") -> list[tuple[int, str, Any]]:
+    """Events after that number, to the end or until one of the kind `enough`, when the connection is dropped."""
+    request = urllib.request.Request(f"{address}api/jobs/{id}/events", headers={"last-event-id": str(after)})
+    found: list[tuple[int, str, Any]] = []
+    number, kind = 0, ""
+    with urllib.request.urlopen(request, timeout=60) as stream:
+        for line in stream:
+            name, _, value = line.decode().strip().partition(": ")
+            if name == "id":
+                number = int(value)
+            elif name == "event":
+                kind = value
+            elif name == "data":
+                found.append((number, kind, json.loads(value)))
+                if kind == enough:
+                    break
+    return found
+
+
+def test_a_connection_that_was_dropped_in_mid_stream_goes_on_and_the_job_never_stopped(tmp_path):
+    with lab(tmp_path / "store") as (_, address):
+        id = ask(address, "api/jobs", job(60))["id"]
+        seen = following(address, id, enough="step")
+        assert 0 < seen[-1][2]["fraction"] < 1
+        rest = following(address, id, after=seen[-1][0])
+        numbers = [number for number, _, _ in seen + rest]
+        assert numbers == sorted(set(numbers))
+        steps = [data["step"] for _, kind, data in seen + rest if kind == "step"]
+        assert steps == sorted(set(steps))  # none twice
+        assert [kind for _, kind, _ in rest][-2:] == ["step", "done"]
+        assert rest[-2][2]["fraction"] == 1.0
+        assert following(address, id, after=rest[-1][0]) == []
+
+
 def test_a_killed_lab_loses_no_finished_result_and_ctrl_c_ends_one_in_mid_job(tmp_path):
     store = tmp_path / "store"
     with lab(store) as (process, address):
