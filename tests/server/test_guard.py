@@ -166,6 +166,15 @@ def test_there_is_no_page_of_documentation_that_loads_from_elsewhere(client):
     assert client.get("/api/openapi.json").json()["info"]["title"] == "Pellucid lab"
 
 
+def test_a_failure_of_ours_is_said_and_has_the_policy_too(tmp_path, monkeypatch):
+    app = make_app(store=tmp_path)
+    monkeypatch.setattr("pellucid.server.app.observations", lambda: 1 / 0)
+    answer = TestClient(app, base_url=LOCAL, raise_server_exceptions=False).get("/api/catalog")
+    assert answer.status_code == 500
+    assert "ZeroDivisionError" in answer.json()["detail"]
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
 def test_the_app_needs_no_lifespan(tmp_path):
     app = make_app(store=tmp_path)
     try:

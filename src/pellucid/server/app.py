@@ -25,7 +25,7 @@ from pellucid.registry import UnknownName
 from pellucid.server import bodies as b
 from pellucid.server import exports, texts
 from pellucid.server.corpora import Corpora
-from pellucid.server.guard import PATIENCE, UPLOAD_BYTES, Guard
+from pellucid.server.guard import HEADERS, PATIENCE, UPLOAD_BYTES, Guard
 from pellucid.server.jobs import LIBRARY, Busy, Event, Job, Jobs, Listener, events_of, whole
 from pellucid.server.kept import Kept
 from pellucid.server.loaded import Models, method_entry, metric_entry
@@ -186,6 +186,10 @@ def _on_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return problem(error.status_code, str(error.detail), error.headers)
 
+    async def ours(request: Request, error: Exception) -> Response:
+        return problem(500, f"the lab failed at this: {type(error).__name__}: {error}", HEADERS)
+
+    app.add_exception_handler(Exception, ours)  # subtle: outside of the guard, so it brings its own headers
     for kind in LIBRARY:
         app.add_exception_handler(kind, from_library)
     app.add_exception_handler(UnknownName, unknown_name)
