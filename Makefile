@@ -1,6 +1,7 @@
 # Two commands do everything: `make run` and `make test`. Each sets up what it needs, once, and says what it does.
 PYTHON ?= python3
 VENV := .venv
+PAGE := src/pellucid/server/static/index.html
 OUT ?= pellucid-out
 # Threads that spin while they wait make every network pass up to 50 times slower beside a busy process.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -8,11 +9,14 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: run test check docs lock clean
 .DELETE_ON_ERROR:
 
-run: $(VENV)/.installed-run
+run: $(VENV)/.installed-run $(PAGE)
 	@echo "==> Explaining the ten observation images, and three passages of text, by all eight approaches"
 	@$(VENV)/bin/pellucid report observation --text --out $(OUT)
 
-test: check
+test: check $(PAGE)
+	@command -v chromium >/dev/null || { echo "==> Installing Chromium"; apt-get update -q && apt-get install -q -y chromium; }
+	@echo "==> Front end: types and tests"
+	@cd frontend && npm run --silent check && npm run --silent test
 	@echo "==> Tests"
 	@$(VENV)/bin/pytest -n 2
 
@@ -35,6 +39,13 @@ lock:
 
 clean:
 	rm -rf $(VENV) $(OUT)
+
+# The lab's page. Without npm everything else works, and the lab says that its page is missing.
+$(PAGE): $(shell find frontend -type f -not -path '*/node_modules/*' 2>/dev/null)
+	@if command -v npm >/dev/null; then \
+		echo "==> Building the lab's page"; \
+		cd frontend && npm ci --silent --no-audit --no-fund && npm run --silent build; \
+	else echo "==> npm is not there: the page of the lab is not built (install Node.js 20.19 or newer)"; fi
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pellucid needs Python 3.11 or newer; try: make PYTHON=python3.11")'

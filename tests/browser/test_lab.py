@@ -60,9 +60,7 @@ def test_on_opening_image_0_is_explained_at_once_and_nothing_jumps(page: Page, l
     label = pl.load("imagenet").predict(pl.load("imagenet").read("observation:0"), top=1)[0][0].label
     expect(page.get_by_role("heading", level=2)).to_have_text(f"What in the picture speaks for {label}?")
     expect(page.get_by_role("button", name=re.compile("^Picture 0"))).to_have_attribute("aria-pressed", "true")
-    expect(
-        page.get_by_role("region", name="Predictions").get_by_role("button", name=re.compile("^Explain "))
-    ).to_have_count(5)
+    expect(page.get_by_role("region", name="Predictions").get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
     expect(found.locator(".trust .verdict")).to_have_text(re.compile("holds up|no better|does not depend|little to|has not"))
     assert page.evaluate("window.shift") < 0.05
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

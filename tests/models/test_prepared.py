@@ -258,10 +258,98 @@ def test_every_layer_puts_out_what_it_does_in_the_callers_module(make: Callable[
         with torch.no_grad():
             got, expected = (one.layer_output(images.features, name) for one in (model, own))
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()), msg=name)
-    folded = {name for name, sub in model.module.named_modules() if isinstance(sub, nn.Conv2d) and sub.out_channels != 12}
-    folded -= {"2.stem"}  # Residual has a batch norm behind one of its convolutions
-    folded |= {name for name, sub in model.module.named_modules() if isinstance(sub, nn.ZeroPad2d)}
-    assert model.prepared.altered == folded | {"0"}, "the first Sequential puts out what its convolution does"
+    assert {"0", "0.0"} <= model.prepared.altered, "the first Sequential puts out what its convolution does"
+    for name in layers:
+        variant = model.prepared_for(name)
+        assert (variant is model.prepared) is (name not in model.prepared.altered)
+        assert name not in variant.altered
+        assert norms(variant.module) <= 1, "all but the batch norm behind the layer are folded"
+
+
+def test_copies_for_layers_are_few_and_follow_the_weights() -> None:
+    blocks = [part for n in range(3) for part in (nn.Conv2d(3 + n, 4 + n, 3), nn.BatchNorm2d(4 + n), nn.ReLU())]
+    model = wrapped(networks.seeded(nn.Sequential(*blocks, nn.Flatten(), nn.Linear(600, 5))))
+    names = sorted(model.prepared.altered)
+    assert names == ["0", "1", "3", "4", "6", "7"]
+    made = [model.prepared_for(name) for name in names]
+    assert len(model._preparation._kept) == 4
+    assert model.prepared_for("7") is made[-1], "the newest are kept"
+    own, images = plain(model), pictures(model)
+    model.module.get_parameter("0.weight").data.mul_(2)
+    assert model.prepared_for("7") is not made[-1]
+    for name in names:
+        with torch.no_grad():
+            got, expected = (one.layer_output(images.features, name) for one in (model, own))
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+
+
+def clipped(*between: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), *between, nn.ReLU6(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(36, 5))
+
+
+class ReadTwice(nn.Module):
+    """The ReLU reads what something else reads, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.end = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(4 * 14 * 14, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return self.end((self.relu(y) + y).flatten(1))
+
+
+class SharedClip(nn.Module):
+    """One ReLU for two places, in one of which it may not write over what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.end = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(4 * 14 * 14, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.conv(x)).sigmoid()
+        return self.end((self.relu(y) + y).flatten(1))
+
+
+def test_what_a_pass_keeps_for_its_gradient_is_kept_once() -> None:
+    model = wrapped(networks.seeded(clipped()))
+    kept: dict[int, int] = {}
+
+    def seen(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
+        leaf = torch.rand(10, 3, 16, 16).requires_grad_()
+        model.prepared.module(leaf.clone())
+    image, maps = 4 * 10 * 3 * 16 * 16, 4 * 10 * 4 * 14 * 14
+    assert image + maps <= sum(kept.values()) < image + 1.6 * maps
+
+
+CLIPPED: dict[str, tuple[Callable[[], nn.Module], bool]] = {
+    "behind a convolution": (clipped, True),
+    "behind a batch norm": (lambda: clipped(nn.BatchNorm2d(4)), True),
+    "behind a batch norm of the batch": (lambda: clipped(nn.BatchNorm2d(4), nn.BatchNorm2d(4)), True),
+    "between other limits": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Hardtanh(-0.3, 0.5), nn.Flatten(), nn.Linear(784, 5)),
+        True,
+    ),
+    "behind a linear layer": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(768, 9), nn.ReLU(), nn.Linear(9, 5)), True),
+    "behind what needs its own answer for its gradient": (lambda: clipped(nn.Sigmoid()), False),
+    "behind the image": (lambda: nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(768, 5)), False),
+    "read twice": (ReadTwice, False),
+    "shared": (SharedClip, False),
+}
+"""A network, and whether its ReLU may write over what it reads."""
+
+
+@pytest.mark.parametrize("case", CLIPPED)
+def test_a_relu_writes_over_what_nobody_else_reads(case: str) -> None:
+    make, may = CLIPPED[case]
+    model = wrapped(networks.seeded(make()))
+    assert any(isinstance(sub, prepared._Over) for sub in model.prepared.module.modules()) is may
+    assert not any(isinstance(sub, prepared._Over) for sub in model.module.modules())
+    assert_alike(model)
 
 
 def test_the_pass_ends_at_the_layer_with_the_gradient_by_the_input() -> None:

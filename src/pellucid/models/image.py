@@ -28,6 +28,10 @@ BATCH = 10
 """Images a network pass takes at once. Larger batches allocate over 32 MiB at a time, which glibc gives back to the kernel and
 must fault in again: they are slower, not faster. A constant, so that the same request gives the same bits anywhere."""
 
+GRADIENT_BATCH = 5
+"""Images that a pass with a gradient takes at once. Its memory is what every layer put out, 30 MB an image in
+EfficientNet-Lite0 at 224; ten at once would be 5 % quicker and take twice as much."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -200,7 +204,7 @@ class ImageClassifier:
         """The values, and their gradient by the features."""
         network = self.prepared
         values, gradients = [], []
-        for part, wanted in zip(features.split(BATCH), target.split(BATCH), strict=True):
+        for part, wanted in zip(features.split(GRADIENT_BATCH), target.split(GRADIENT_BATCH), strict=True):
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = part.detach().clone().requires_grad_()
                 # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
@@ -259,9 +263,10 @@ class ImageClassifier:
         return self._preparation.of(self._as_it_is, (len(self.mean), *self.size), self._answer)
 
     def prepared_for(self, layer: str) -> Prepared:
-        """The same, as long as the named layer puts out in it what it does in the module; otherwise the module as it is."""
-        network = self.prepared
-        return self._as_it_is if layer in network.altered else network
+        """The same, with the named layer putting out what it does in the module."""
+        if not self.prepare:
+            return self._as_it_is
+        return self._preparation.of(self._as_it_is, (len(self.mean), *self.size), self._answer, layer)
 
     @property
     def _as_it_is(self) -> Prepared:

@@ -9,7 +9,7 @@ import copy
 import threading
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MethodType
@@ -27,6 +27,10 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 _TENSORS = ("_parameters", "_buffers")
 _NORMS: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm2d: nn.Conv2d, nn.BatchNorm1d: nn.Linear}
 _PADS = (nn.ZeroPad2d, nn.ConstantPad2d)
+_CLIPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh)
+"""Whose gradient follows from what they put out, so that they may write it over what they read."""
+_VARIANTS = 4
+"""Copies of a network that are kept at once, each for layers that another one alters."""
 _preparing = threading.RLock()  # subtle: while fx traces, it replaces nn.Module.__call__ for the whole process
 
 
@@ -38,8 +42,8 @@ class Prepared:
     module: nn.Module
     channels_last: bool = False
     altered: frozenset[str] = frozenset()
-    """Layers that put out something else than in the caller's module: those with a batch norm folded into them, and padding
-    that a convolution does instead."""
+    """Layers that put out something else than in the caller's module: those with a batch norm folded into them, padding that a
+    convolution does instead, and what a ReLU writes over."""
 
 
 Ask = Callable[[Prepared, Float[Tensor, "batch channel height width"]], Float[Tensor, "batch class"]]
@@ -51,23 +55,30 @@ class Preparation:
     """Keeps what was prepared for as long as nothing of the caller's module has changed."""
 
     def __init__(self) -> None:
-        self._kept: tuple[Prepared, State, Values] | None = None
+        self._kept: OrderedDict[str, tuple[Prepared, State, Values]] = OrderedDict()
 
     def __reduce__(self) -> tuple[type["Preparation"], tuple[()]]:
         return Preparation, ()  # a copy or a pickle of a model prepares for itself
 
-    def of(self, given: Prepared, shape: tuple[int, ...], ask: Ask) -> Prepared:
-        """What to run in place of `given`; `given` itself where nothing is gained, or anything speaks against it.
+    def of(self, given: Prepared, shape: tuple[int, ...], ask: Ask, layer: str = "") -> Prepared:
+        """What to run in place of `given`; `given` itself where nothing is gained, or anything speaks against it. The named
+        layer puts out in it what it does in `given`.
 
         The copy is stale when a tensor, an attribute or a submodule was replaced, a hook added, or a folded tensor has other
         values. The values themselves are compared, since writing to `parameter.data` leaves no trace.
         """
-        if (kept := self._kept) and kept[1].holds() and kept[2].hold():
+        if layer and layer not in (general := self.of(given, shape, ask)).altered:
+            return general
+        if (kept := self._kept.get(layer)) and kept[1].holds() and kept[2].hold():
             return kept[0]
         with _preparing, torch.random.fork_rng(devices=[]), torch.inference_mode(False):
             state = State(given.module)
-            prepared, sources = _prepare(given, shape, ask) if fit(given.module) else (given, [])
-            self._kept = (prepared, state, Values(sources))
+            prepared, sources = _prepare(given, shape, ask, layer) if fit(given.module) else (given, [])
+            if layer in prepared.altered:
+                prepared, sources = given, []
+            self._kept[layer] = (prepared, state, Values(sources))
+            while len(self._kept) > _VARIANTS:
+                self._kept.pop(next(name for name in self._kept if name not in ("", layer)))
         return prepared
 
 
@@ -138,11 +149,11 @@ class Values:
         return all(np.array_equal(a, b) for a, b in self._here) and all(torch.equal(a, b) for a, b in self._elsewhere)
 
 
-def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask) -> tuple[Prepared, list[Tensor]]:
+def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask, layer: str) -> tuple[Prepared, list[Tensor]]:
     """What to run, and the tensors whose values went into it. Trial passes run on copies: the caller's module never does."""
     convolves = any(isinstance(sub, nn.Conv2d) for sub in given.module.modules())
     pads = any(type(sub) in _PADS for sub in given.module.modules())
-    folds = pads or any(type(sub) in _NORMS for sub in given.module.modules())
+    folds = any(type(sub) in (*_NORMS, *_PADS, *_CLIPS) for sub in given.module.modules())
     formats = [True, False] if convolves and not given.channels_last else [given.channels_last]
     like = twin(given.module) if folds or len(formats) > 1 else None
     if like is None:
@@ -156,7 +167,7 @@ def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask) -> tuple[Prepare
         return given, []
     # a forward pass that leaves something on its module (a count, a map it keeps) must leave it on the caller's
     for with_pads in ([True, False] if pads else [False]) if folds and before.holds() else []:
-        folding = folded(given.module, with_pads)
+        folding = folded(given.module, layer, with_pads)
         for channels_last in formats if folding is not None else []:
             assert folding is not None
             folding.order(channels_last)
@@ -207,27 +218,32 @@ class Folding:
                 weight.data = weight.data.contiguous(memory_format=order)
 
 
-def folded(module: nn.Module, pads: bool = True) -> Folding | None:
-    """None when there is nothing to fold, or nothing that provably may be."""
+def folded(module: nn.Module, layer: str = "", pads: bool = True) -> Folding | None:
+    """None when there is nothing to fold, or nothing that provably may be. What the named layer puts out stays."""
     copied = twin(module)
-    pairs, padded, altered = _foldable(copied, pads) if copied is not None else ([], [], set())
-    if copied is None or not (pairs or padded):
+    plan = _plan(copied, layer, pads) if copied is not None else None
+    if copied is None or plan is None or not (plan.norms or plan.pads or plan.clips):
         return None
     names = {sub: name for name, sub in copied.named_modules()}
     originals = dict(module.named_modules())
     sources: list[Tensor] = []
-    for layer, norm in pairs:
-        own = [tensor for name in (names[layer], names[norm]) for tensor in tensors_of(originals[name])]
+    for conv, norm in plan.norms:
+        own = [tensor for name in (names[conv], names[norm]) for tensor in tensors_of(originals[name])]
         sources += [tensor for tensor in own if tensor.is_floating_point()]
-        _fold(layer, norm)
-    for layer, pad in padded:
-        sources += [tensor for tensor in tensors_of(originals[names[layer]]) if all(tensor is not one for one in sources)]
-        _pad(layer, pad.padding)
-    for gone in [norm for _, norm in pairs] + [pad for _, pad in padded]:
+        _fold(conv, norm)
+    for conv, pad in plan.pads:
+        sources += [tensor for tensor in tensors_of(originals[names[conv]]) if all(tensor is not one for one in sources)]
+        _pad(conv, pad.padding)
+    for gone in [norm for _, norm in plan.norms] + [pad for _, pad in plan.pads]:
         parent, _, child = names[gone].rpartition(".")
         setattr(copied.get_submodule(parent), child, nn.Identity().eval())
-    layers: list[nn.Module] = [*dict.fromkeys([layer for layer, _ in pairs] + [layer for layer, _ in padded])]
-    return Folding(copied, layers, frozenset(names[sub] for sub in altered if names[sub]), sources)
+    places = {sub: [name for name, one in copied.named_modules(remove_duplicate=False) if one is sub] for sub in plan.clips}
+    for clip, own_names in places.items():
+        over = _Over(clip)
+        for parent, _, child in (name.rpartition(".") for name in own_names):
+            setattr(copied.get_submodule(parent), child, over)
+    layers: list[nn.Module] = [*dict.fromkeys(conv for conv, _ in (*plan.norms, *plan.pads))]
+    return Folding(copied, layers, frozenset(names[sub] for sub in plan.altered if names[sub]), sources)
 
 
 def twin(module: nn.Module) -> nn.Module | None:
@@ -289,15 +305,52 @@ def _own_padding(layer: nn.Conv2d) -> tuple[int, int]:
     return layer.padding[0], layer.padding[1]
 
 
+@final
+class _Over(nn.Module):
+    """A ReLU, ReLU6 or hard tanh that writes over what it reads, and needs nothing but what it wrote for its gradient."""
+
+    def __init__(self, clip: nn.ReLU | nn.ReLU6 | nn.Hardtanh) -> None:
+        super().__init__()
+        self.low, self.high = (0.0, torch.inf) if isinstance(clip, nn.ReLU) else (float(clip.min_val), float(clip.max_val))
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Clip.apply(x, self.low, self.high) if x.requires_grad else x.clamp_(self.low, self.high)
+
+
+class _Clip(torch.autograd.Function):  # subtle: `hardtanh_` copies what it is about to write over
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.limits = low, high
+        ctx.mark_dirty(x.clamp_(low, high))
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (clipped,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(*grad_outputs, clipped, *ctx.limits), None, None
+
+
 # -------------------------------------------------------------------------------------------------------------- the proof
 
 
-def _foldable(
-    module: nn.Module, pads: bool
-) -> tuple[list[tuple[nn.Module, nn.Module]], list[tuple[nn.Conv2d, nn.ConstantPad2d]], set[nn.Module]]:
-    """The pairs of a layer and the batch norm that alone reads what it puts out, and of a convolution and the padding with
-    zeros that it alone reads, each run once in a pass; and every module that puts out what folding them alters. Nothing when
-    the network cannot be traced."""
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What may be altered in a copy of a network."""
+
+    norms: list[tuple[nn.Module, nn.Module]]
+    """Layers and the batch norm that alone reads what they put out, each run once in a pass."""
+    pads: list[tuple[nn.Conv2d, nn.ConstantPad2d]]
+    """Convolutions and the padding with zeros that they alone read, each run once."""
+    clips: list[nn.ReLU | nn.ReLU6 | nn.Hardtanh]
+    """Those that alone read what a convolution, a linear layer or a batch norm puts out, whenever they run."""
+    altered: set[nn.Module]
+    """Every module that puts out something else then."""
+
+
+def _plan(module: nn.Module, layer: str, pads: bool) -> _Plan | None:
+    """None when the network cannot be traced. What the named layer puts out stays."""
     root: nn.Module = _Root(module).eval()
     tracer = _Tracer()
     try:
@@ -305,65 +358,88 @@ def _foldable(
             warnings.simplefilter("ignore")
             graph = tracer.trace(root)
     except Exception:  # whatever: a forward pass that asks its values which way to go fails in any way when there are none
-        return [], [], set()
-    modules: dict[str, nn.Module] = dict(root.named_modules(remove_duplicate=False))
-    named = Counter(modules.values())
-    runs = Counter(modules[node.target] for node in graph.nodes if node.op == "call_module")
-    reads = Counter[int]()
-    for node in graph.nodes:
-        if node.op == "get_attr" and isinstance(read := _attribute(root, node.target), Tensor):
-            reads[id(read)] += len(node.users)
-    pairs: list[tuple[nn.Module, nn.Module]] = []
+        return None
+    seen = _Graph(root, graph, tracer.opaque)
+    changed: set[fx.Node | None] = set()
+    stays = set(tracer.put_out.get(module.get_submodule(layer), ())) if layer else set()
     padded: list[tuple[nn.Conv2d, nn.ConstantPad2d]] = []
-    changed: set[fx.Node] = set()
-
-    def once(node: fx.Node, layer: nn.Module) -> bool:
-        """Whether the layer runs only here, and nobody else reads its tensors."""
-        direct = node.op == "call_module"
-        own = layer.parameters(recurse=False)
-        alone = all(reads[id(tensor)] == (0 if direct else 1) for tensor in own)
-        return alone and named[layer] == 1 and runs[layer] == (1 if direct else 0) and layer not in tracer.opaque
-
-    for node in graph.nodes if pads else ():
-        pad = modules[node.target] if node.op == "call_module" else None
-        if (
-            not isinstance(pad, _PADS)
-            or type(pad) not in _PADS
-            or pad.value != 0
-            or min(pad.padding) < 0
-            or not once(node, pad)
-        ):
+    for node, pad in seen.calls(_PADS if pads else ()):
+        reader = seen.only_reader(node)
+        conv = None if reader is None else _layer(reader, seen.modules)
+        if not isinstance(conv, nn.Conv2d) or reader is None or node in stays:
             continue
-        users = list(node.users)
-        layer = _layer(users[0], modules) if len(users) == 1 else None
-        if isinstance(layer, nn.Conv2d) and once(users[0], layer) and _pads_for_itself(layer, pad.padding):
-            padded.append((layer, pad))
+        if seen.once(node, pad) and seen.once(reader, conv) and _pads_for_itself(conv, pad):
+            padded.append((conv, pad))
             changed.add(node)
-    for node in graph.nodes:
-        norm = modules[node.target] if node.op == "call_module" else None
-        if type(norm) not in _NORMS or len(node.args) != 1 or node.kwargs or not isinstance(node.args[0], fx.Node):
-            continue
-        assert norm is not None
+    pairs: list[tuple[nn.Module, nn.Module]] = []
+    for node, norm in seen.calls((*_NORMS,)):
         before = node.args[0]
-        layer = _layer(before, modules)
-        if layer is None or not isinstance(layer, _NORMS[type(norm)]) or set(before.users) != {node}:
+        conv = _layer(before, seen.modules)
+        if not isinstance(conv, _NORMS[type(norm)]) or seen.only_reader(before) is not node or before in stays:
             continue
-        tensors = [*layer.parameters(recurse=False), *norm.parameters(recurse=False), *norm.buffers(recurse=False)]
-        alone = all(reads[id(tensor)] == 0 for tensor in norm.buffers(recurse=False))
+        tensors = [*conv.parameters(recurse=False), *norm.parameters(recurse=False), *norm.buffers(recurse=False)]
         known = norm.running_mean is not None and norm.running_var is not None
         like = all(t.dtype == tensors[0].dtype for t in tensors if t.is_floating_point())
-        if once(before, layer) and once(node, norm) and alone and known and like:
-            pairs.append((layer, norm))
+        if seen.once(before, conv) and seen.once(node, norm) and known and like:
+            pairs.append((conv, norm))
             changed.add(before)
+    clips: list[Any] = []
+    over: dict[nn.Module, list[fx.Node]] = {}
+    for node, clip in seen.calls(_CLIPS):
+        before = node.args[0]
+        writes = _layer(before, seen.modules) is not None or seen.module(before, tuple(_NORMS)) is not None
+        if writes and seen.only_reader(before) is node and before not in stays and not clip.inplace:
+            over.setdefault(clip, []).append(before)
+    for clip, nodes in over.items():
+        if len(nodes) == seen.runs[clip] and clip not in tracer.opaque:
+            clips.append(clip)
+            changed |= set(nodes)
     altered = {sub for sub, outputs in tracer.put_out.items() if any(out is None or out in changed for out in outputs)}
-    return pairs, padded, altered & set(module.modules())
+    return _Plan(pairs, padded, clips, altered & set(module.modules()))
 
 
-def _pads_for_itself(layer: nn.Conv2d, padding: Sequence[int]) -> bool:
+@final
+class _Graph:
+    """A traced network: which modules run where, how often, and who reads what."""
+
+    def __init__(self, root: nn.Module, graph: fx.Graph, opaque: set[nn.Module]) -> None:
+        self.modules: dict[str, nn.Module] = dict(root.named_modules(remove_duplicate=False))
+        self._nodes, self._opaque = list(graph.nodes), opaque
+        self._named = Counter(self.modules.values())
+        self.runs = Counter(self.modules[node.target] for node in self._nodes if node.op == "call_module")
+        self._reads = Counter[int]()
+        for node in self._nodes:
+            if node.op == "get_attr" and isinstance(read := _attribute(root, node.target), Tensor):
+                self._reads[id(read)] += len(node.users)
+
+    def module(self, node: fx.Node, kinds: tuple[type[nn.Module], ...]) -> Any:
+        """The module that is called there, if it is just of one of these kinds."""
+        sub = self.modules[str(node.target)] if node.op == "call_module" else None
+        return sub if type(sub) in kinds else None
+
+    def calls(self, kinds: tuple[type[nn.Module], ...]) -> Iterator[tuple[Any, Any]]:
+        """Every call with one node for its argument of a module of one of these kinds."""
+        for node in self._nodes:
+            sub = self.module(node, kinds)
+            if sub is not None and len(node.args) == 1 and not node.kwargs and isinstance(node.args[0], fx.Node):
+                yield node, sub
+
+    def only_reader(self, node: fx.Node) -> fx.Node | None:
+        return next(iter(node.users)) if len(node.users) == 1 else None
+
+    def once(self, node: fx.Node, sub: nn.Module) -> bool:
+        """Whether the module runs only here, and nobody else reads its tensors."""
+        direct = node.op == "call_module"
+        own, buffers = sub.parameters(recurse=False), sub.buffers(recurse=False)
+        alone = all(self._reads[id(t)] == (0 if direct else 1) for t in own) and all(self._reads[id(t)] == 0 for t in buffers)
+        return alone and self._named[sub] == 1 and self.runs[sub] == (1 if direct else 0) and sub not in self._opaque
+
+
+def _pads_for_itself(layer: nn.Conv2d, pad: nn.ConstantPad2d) -> bool:
     """Whether the convolution can do this padding: with zeros, and where the sides differ, with a kernel that may grow."""
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str) or pad.value != 0 or min(pad.padding) < 0:
         return False
-    left, right, top, bottom = padding
+    left, right, top, bottom = pad.padding
     return (left == right and top == bottom) or set(layer.dilation) == {1}
 
 
