@@ -118,7 +118,8 @@ def test_flags_are_options(folder: Path) -> None:
     answer = shell(*arguments, "--format", "svg", "--target", "tea cup", "--json", cwd=folder)
     result = json.loads(answer.stdout)["results"][0]
     assert result["options"] == {
-        "samples": 10, "noise": 0.15, "noise_rule": "share", "statistic": "square", "output": "logit", "seed": 3,
+        "samples": 10, "noise": 0.15, "noise_rule": "share", "statistic": "square", "output": "logit",
+        "antithetic": False, "seed": 3,
     }  # fmt: skip
     assert result["label"] == "tea cup"
     assert (folder / result["picture"]).read_text(encoding="utf-8").lstrip().startswith("<?xml")

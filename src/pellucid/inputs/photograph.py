@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from io import BufferedIOBase
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def _from_path(source: str) -> tuple[Image.Image, str]:
     return decode(path, repr(source)), path.name
 
 
-def decode(file: Path | BufferedIOBase, what: str, most: int = MAX_PIXELS) -> Image.Image:
+def decode(file: Path | BytesIO, what: str, most: int = MAX_PIXELS) -> Image.Image:
     """The picture in a file, in RGB and upright; `what` it is called when it cannot be read, which is a ValueError.
 
     Its size is read first: one of more than `most` pixels is refused before it is decoded.

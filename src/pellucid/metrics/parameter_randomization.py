@@ -4,7 +4,7 @@ What it can and cannot say: Hedström et al., A fresh look at sanity checks, 202
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float32
@@ -63,7 +63,7 @@ def parameter_randomization(
     The paper redraws layer by layer; here neighbouring layers are redrawn together, since networks have fifty and more.
     """
     groups = grouped(model, mode, stages)
-    changed = {} if attribution.seed is None else {"seed": other_seed(attribution.seed, 0)}
+    changed: dict[str, Any] = {} if attribution.seed is None else {"seed": other_seed(attribution.seed, 0)}
     original = attribution.map()
     found = torch.full((2, len(inputs), draws, len(groups)), torch.nan)
     notes = {} if mode == "full" else {"layers": ", ".join(layers[-1] for layers, _ in groups)}
