@@ -23,6 +23,8 @@ from pellucid.inputs.perturb import Hide, fill
 from pellucid.measurement import LEVEL, Measurement
 from pellucid.models.image import BATCH, ImageClassifier
 
+LEAST = 5
+"""Random orders before a tolerance may stop: fewer are alike by chance too often."""
 CHUNK = 3 * BATCH
 """Images built at once."""
 
@@ -284,8 +286,6 @@ def reading(
     )
 
 
-LEAST = 5
-"""Random orders before a tolerance may stop: fewer are alike by chance too often."""
 NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 

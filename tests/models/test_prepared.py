@@ -224,6 +224,18 @@ def test_a_convolution_pads_for_itself_where_it_provably_may(case: str) -> None:
     assert_alike(model)
 
 
+@pytest.mark.parametrize("what", ["_pad", "_Over"])
+def test_where_the_rest_goes_wrong_batch_norms_are_still_folded(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, what, {"_pad": lambda *_: None, "_Over": lambda _: nn.Sigmoid().eval()}[what])
+    rest = padding_first(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3))
+    model = wrapped(networks.seeded(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), rest)))
+    kinds = [type(sub) for sub in model.prepared.module.modules()]
+    assert nn.BatchNorm2d not in kinds
+    assert nn.ZeroPad2d in kinds
+    assert nn.ReLU in kinds
+    assert_alike(model)
+
+
 def test_another_weight_of_a_convolution_that_pads_for_itself_is_seen() -> None:
     model = wrapped(networks.seeded(padding_first(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 4, 3))))
     assert_alike(model)
@@ -448,7 +460,9 @@ def test_a_stale_copy_is_never_used(change: str) -> None:
 
 def test_is_prepared_once_for_all_explanations_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(prepared, "folded", lambda *given, real=prepared.folded: made.append(given) or real(*given))
+    monkeypatch.setattr(
+        prepared, "folded", lambda *given, real=prepared.folded, **how: made.append(given) or real(*given, **how)
+    )
     model = wrapped(networks.relu_cnn())
     assert not made, "a model that is asked nothing has nothing to prepare"
     for against in (None, 1):

@@ -29,7 +29,7 @@ BATCH = 10
 must fault in again: they are slower, not faster. A constant, so that the same request gives the same bits anywhere."""
 
 GRADIENT_BATCH = 5
-"""Images that a pass with a gradient takes at once. Its memory is what every layer put out, 30 MB an image in
+"""Images that a pass with the gradient by the image takes at once. Its memory is what every layer put out, 30 MB an image in
 EfficientNet-Lite0 at 224; ten at once would be 5 % quicker and take twice as much."""
 
 

@@ -1,4 +1,4 @@
-"""A network made ready for many passes: batch norm and padding folded into convolutions, channels last, the same numbers.
+"""A network made ready for many passes: folded batch norm and padding, ReLUs in place, channels last, the same numbers.
 
 What may be folded is proved by tracing the network, and the whole is tried on a random batch beside the network as it is; what
 is not proved or does not agree stays as it is. The caller's module is never touched: the copy shares all of its tensors but
@@ -152,7 +152,6 @@ class Values:
 def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask, layer: str) -> tuple[Prepared, list[Tensor]]:
     """What to run, and the tensors whose values went into it. Trial passes run on copies: the caller's module never does."""
     convolves = any(isinstance(sub, nn.Conv2d) for sub in given.module.modules())
-    pads = any(type(sub) in _PADS for sub in given.module.modules())
     folds = any(type(sub) in (*_NORMS, *_PADS, *_CLIPS) for sub in given.module.modules())
     formats = [True, False] if convolves and not given.channels_last else [given.channels_last]
     like = twin(given.module) if folds or len(formats) > 1 else None
@@ -166,10 +165,9 @@ def _prepare(given: Prepared, shape: tuple[int, ...], ask: Ask, layer: str) -> t
     except Exception:  # whatever it is, it comes again where it can be told, when the caller's own input is asked about
         return given, []
     # a forward pass that leaves something on its module (a count, a map it keeps) must leave it on the caller's
-    for with_pads in ([True, False] if pads else [False]) if folds and before.holds() else []:
-        folding = folded(given.module, layer, with_pads)
-        for channels_last in formats if folding is not None else []:
-            assert folding is not None
+    attempts = (folded(given.module, layer, norms_only=only) for only in (False, True) if folds and before.holds())
+    for folding in (one for one in attempts if one is not None):
+        for channels_last in formats:
             folding.order(channels_last)
             prepared = Prepared(folding.module, channels_last, folding.altered)
             if _agrees(prepared, noise, expected, ask):
@@ -200,7 +198,7 @@ def scale(logits: Float[Tensor, "2 class"]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Folding:
-    """A copy of a module with every batch norm folded that provably may be, and the padding before a convolution."""
+    """A copy of a module with every batch norm and padding folded that provably may be, and ReLUs that write over."""
 
     module: nn.Module
     layers: list[nn.Module]
@@ -218,10 +216,10 @@ class Folding:
                 weight.data = weight.data.contiguous(memory_format=order)
 
 
-def folded(module: nn.Module, layer: str = "", pads: bool = True) -> Folding | None:
+def folded(module: nn.Module, layer: str = "", *, norms_only: bool = False) -> Folding | None:
     """None when there is nothing to fold, or nothing that provably may be. What the named layer puts out stays."""
     copied = twin(module)
-    plan = _plan(copied, layer, pads) if copied is not None else None
+    plan = _plan(copied, layer, norms_only) if copied is not None else None
     if copied is None or plan is None or not (plan.norms or plan.pads or plan.clips):
         return None
     names = {sub: name for name, sub in copied.named_modules()}
@@ -234,14 +232,12 @@ def folded(module: nn.Module, layer: str = "", pads: bool = True) -> Folding | N
     for conv, pad in plan.pads:
         sources += [tensor for tensor in tensors_of(originals[names[conv]]) if all(tensor is not one for one in sources)]
         _pad(conv, pad.padding)
-    for gone in [norm for _, norm in plan.norms] + [pad for _, pad in plan.pads]:
-        parent, _, child = names[gone].rpartition(".")
-        setattr(copied.get_submodule(parent), child, nn.Identity().eval())
-    places = {sub: [name for name, one in copied.named_modules(remove_duplicate=False) if one is sub] for sub in plan.clips}
-    for clip, own_names in places.items():
-        over = _Over(clip)
-        for parent, _, child in (name.rpartition(".") for name in own_names):
-            setattr(copied.get_submodule(parent), child, over)
+    instead: dict[nn.Module, nn.Module] = {gone: nn.Identity().eval() for _, gone in (*plan.norms, *plan.pads)}
+    instead |= {clip: _Over(clip) for clip in plan.clips}
+    for name, sub in [*copied.named_modules(remove_duplicate=False)]:  # a ReLU may stand in several places
+        if sub in instead:
+            parent, _, child = name.rpartition(".")
+            setattr(copied.get_submodule(parent), child, instead[sub])
     layers: list[nn.Module] = [*dict.fromkeys(conv for conv, _ in (*plan.norms, *plan.pads))]
     return Folding(copied, layers, frozenset(names[sub] for sub in plan.altered if names[sub]), sources)
 
@@ -349,7 +345,7 @@ class _Plan:
     """Every module that puts out something else then."""
 
 
-def _plan(module: nn.Module, layer: str, pads: bool) -> _Plan | None:
+def _plan(module: nn.Module, layer: str, norms_only: bool) -> _Plan | None:
     """None when the network cannot be traced. What the named layer puts out stays."""
     root: nn.Module = _Root(module).eval()
     tracer = _Tracer()
@@ -360,10 +356,10 @@ def _plan(module: nn.Module, layer: str, pads: bool) -> _Plan | None:
     except Exception:  # whatever: a forward pass that asks its values which way to go fails in any way when there are none
         return None
     seen = _Graph(root, graph, tracer.opaque)
-    changed: set[fx.Node | None] = set()
+    changed: set[fx.Node] = set()
     stays = set(tracer.put_out.get(module.get_submodule(layer), ())) if layer else set()
     padded: list[tuple[nn.Conv2d, nn.ConstantPad2d]] = []
-    for node, pad in seen.calls(_PADS if pads else ()):
+    for node, pad in seen.calls(() if norms_only else _PADS):
         reader = seen.only_reader(node)
         conv = None if reader is None else _layer(reader, seen.modules)
         if not isinstance(conv, nn.Conv2d) or reader is None or node in stays:
@@ -385,7 +381,7 @@ def _plan(module: nn.Module, layer: str, pads: bool) -> _Plan | None:
             changed.add(before)
     clips: list[Any] = []
     over: dict[nn.Module, list[fx.Node]] = {}
-    for node, clip in seen.calls(_CLIPS):
+    for node, clip in seen.calls(() if norms_only else _CLIPS):
         before = node.args[0]
         writes = _layer(before, seen.modules) is not None or seen.module(before, tuple(_NORMS)) is not None
         if writes and seen.only_reader(before) is node and before not in stays and not clip.inplace:
