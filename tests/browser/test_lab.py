@@ -101,6 +101,7 @@ def test_a_map_sharpens_live_and_is_cancelled_in_mid_stream(page: Page, lab: str
 
 def test_a_link_brings_back_exactly_what_was_seen(page: Page, lab: str):
     page.goto(f"{lab}?method=saliency")
+    mapped(page, "saliency")
     page.keyboard.press("4")
     expect(page.get_by_role("button", name=re.compile("^Picture 4"))).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Map", exact=True).click()
@@ -221,7 +222,6 @@ def test_six_baselines_at_once_with_their_gaps_and_where_they_disagree(page: Pag
     expect(room.get_by_role("article", name="Disagreement")).to_contain_text("of 6 maps")
 
 
-@pytest.mark.xfail(strict=True, reason="POST /api/predict does not take segments yet")
 def test_superpixels_kept_or_removed_change_what_the_network_says(page: Page, lab: str):
     page.goto(lab + VIEWS["superpixels"])
     mapped(page, "lime")
@@ -251,6 +251,7 @@ def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path)
     mapped(page, "grad cam")
     page.reload()
     expect(page.get_by_role("heading", level=2)).to_contain_text("goldfish")
+    expect(page.get_by_role("button", name="Yours: other_goldfish.jpg")).to_have_attribute("aria-pressed", "true")
 
 
 def test_failures_have_a_face_and_a_way_on(page: Page, lab: str):

@@ -1,5 +1,6 @@
 """The catalog, pictures that come in and go out, and what a finished job lets one take away."""
 
+import base64
 import csv
 import io
 import json
@@ -8,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import pellucid as pl
@@ -162,6 +164,60 @@ def test_predictions_are_the_models(client):
     assert said == [vars(one) for one in small().predict(small().read("observation:4"), 3)[0]]
 
 
+QUARTERS = np.repeat(np.repeat(np.arange(4, dtype="<i4").reshape(2, 2), 8, 0), 8, 1)
+
+
+def hidden(**changed):
+    body = {"model": "small", "source": "observation:4", "top": 5, "segments": base64.b64encode(QUARTERS.tobytes()).decode()}
+    return {**body, "shown": [0, 3], "hide": "black", **changed}
+
+
+def picture(said):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(said["picture"].removeprefix("data:image/png;base64,")))))
+
+
+def test_superpixels_are_hidden_as_the_words_say(client):
+    model = small()
+    images = model.read("observation:4")
+    features = images.features.clone()
+    for rows, columns in ((slice(0, 8), slice(8, 16)), (slice(8, 16), slice(0, 8))):  # quarters 1 and 2
+        features[0, :, rows, columns] = images.normalise(torch.zeros_like(features))[0, :, rows, columns]
+    said = client.post("/api/predict", json=hidden()).json()
+    expected = model.predict(model.from_features(features), 5)[0]
+    assert [one["index"] for one in said["predictions"]] == [one.index for one in expected]
+    assert [one["logit"] for one in said["predictions"]] == pytest.approx([one.logit for one in expected], abs=1e-5)
+    pixels = picture(said)
+    assert (pixels[:8, 8:] == 0).all()
+    assert (pixels[8:, :8] == 0).all()
+    np.testing.assert_array_equal(pixels[:8, :8], images.pixels[0, :8, :8])
+    everything = client.post("/api/predict", json=hidden(shown=[0, 1, 2, 3])).json()
+    assert everything["predictions"] == client.post("/api/predict", json=hidden(segments=None)).json()["predictions"]
+    mean = picture(client.post("/api/predict", json=hidden(hide="mean")).json())
+    np.testing.assert_allclose(mean[0, 15], images.pixels[0, :8, 8:].double().mean((0, 1)), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"shown": [4]}, "no superpixel 4; segments numbers them from 0 to 3"),
+        (
+            {"segments": base64.b64encode(QUARTERS[:4].tobytes()).decode()},
+            "segments hold 64 numbers; the network reads 16 x 16",
+        ),
+        ({"segments": base64.b64encode((QUARTERS - 1).tobytes()).decode()}, "from 0 to at most 255"),
+        ({"segments": base64.b64encode((QUARTERS + 10**9).tobytes()).decode()}, "from 0 to at most 255"),
+        ({"segments": "no base64!"}, "16 x 16 little-endian int32 in base64"),
+        ({"segments": "AAAA"}, "16 x 16 little-endian int32 in base64"),
+        ({"shown": [-1]}, "greater than or equal to 0"),
+        ({"hide": "noise"}, "'mean', 'black' or 'blur'"),
+    ],
+)
+def test_superpixels_that_do_not_fit_are_refused(client, changed, message):
+    answer = client.post("/api/predict", json=hidden(**changed))
+    assert answer.status_code == 422
+    assert message in answer.json()["detail"]
+
+
 # ----------------------------------------------------------------------------------------------------------------- exports
 
 
@@ -181,6 +237,15 @@ def test_the_csv_has_every_pixel_with_all_its_digits(client, done):
     found = np.array([row["value"] for row in rows], dtype=np.float32).reshape(2, 16, 16)
     np.testing.assert_array_equal(found, a.map())
     assert (rows[17]["source"], rows[17]["row"], rows[17]["column"]) == ("observation:0", "1", "1")
+
+
+def test_the_scores_are_there_channel_by_channel(client, done):
+    said = client.get(f"/api/jobs/{done['id']}/scores?image=1").json()
+    a = pl.explain(small(), ["observation:0", "observation:1"], method="smoothgrad", samples=20)
+    found = np.frombuffer(base64.b64decode(said["data"]), "<f4").reshape(said["channels"], said["height"], said["width"])
+    np.testing.assert_array_equal(found, a.scores[1])
+    answer = client.get(f"/api/jobs/{done['id']}/scores?image=2")
+    assert (answer.status_code, answer.json()["detail"]) == (404, "no picture 2 in this job; it has 2, from 0")
 
 
 def test_a_name_cannot_be_a_formula_in_a_spreadsheet(client):

@@ -159,10 +159,9 @@ def test_cancelling_in_mid_stream_ends_it_at_the_next_batch(client):
     running(client, id)
     steps = client.get(f"/api/jobs/{id}").json()["steps"]
     assert client.delete(f"/api/jobs/{id}").status_code == 202
-    told = events(client, id)
-    assert [kind for _, kind, _ in told] == ["cancelled"]
-    said = client.get(f"/api/jobs/{id}").json()
+    said = finished(client, id)
     assert said["state"] == "cancelled"
+    assert [kind for _, kind, _ in events(client, id)] == ["cancelled"]
     assert said["steps"] - steps < 50  # of ten thousand
     assert said["result"] is None
     assert client.get(f"/api/jobs/{id}/record").status_code == 409

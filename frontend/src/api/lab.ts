@@ -17,6 +17,8 @@ export interface Lab {
   predict(body: PredictBody, stop?: AbortSignal): Promise<Predicted>;
   scores(job: string): Promise<Scores>;
   upload(picture: Blob, name: string): Promise<Upload>;
+  /** What a picture handed in earlier is called. */
+  about(source: string): Promise<Upload>;
   /** The address of a picture: as the model reads it, or a thumbnail. */
   picture(source: string, model?: string): string;
   /** Asks for a job and tells of every change until it ends. */

@@ -45,6 +45,9 @@ export class LiveLab implements Lab {
   upload(picture: Blob, name: string): Promise<Upload> {
     return ask<Upload>(`/api/uploads?name=${encodeURIComponent(name)}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type || "application/octet-stream" } });
   }
+  about(source: string): Promise<Upload> {
+    return this.kept(`/api/pictures/${encodeURIComponent(source)}/about`);
+  }
   picture(source: string, model?: string): string {
     return `/api/pictures/${encodeURIComponent(source)}${model ? `?model=${encodeURIComponent(model)}` : ""}`;
   }

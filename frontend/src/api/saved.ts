@@ -40,6 +40,9 @@ export class SavedLab implements Lab {
   upload(): Promise<Upload> {
     return Promise.reject(new Error("This is a saved page. Open the lab to look at pictures of your own."));
   }
+  about(source: string): Promise<Upload> {
+    return this.find(`/api/pictures/${encodeURIComponent(source)}/about`);
+  }
   picture(source: string, model?: string): string {
     return this.held.pictures[pictureKey(source, model)] ?? this.held.pictures[pictureKey(source)] ?? BLANK;
   }

@@ -155,7 +155,7 @@ export interface paths {
         put?: never;
         /**
          * Predict
-         * @description The likeliest classes of a picture.
+         * @description The likeliest classes of a picture, or of what is left of it when superpixels are hidden.
          */
         post: operations["predict_api_predict_post"];
         delete?: never;
@@ -265,6 +265,26 @@ export interface paths {
          * @description The maps, one line a pixel; of filters, the curves.
          */
         get: operations["maps_api_jobs__id__maps_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Scores
+         * @description The scores of one of the job's pictures, channel by channel.
+         */
+        get: operations["scores_api_jobs__id__scores_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1617,6 +1637,22 @@ export interface components {
              * @default 5
              */
             top: number;
+            /**
+             * Segments
+             * @description Superpixels, as an explanation by LIME tells them: base64 of int32.
+             */
+            segments?: string | null;
+            /**
+             * Shown
+             * @default []
+             */
+            shown: number[];
+            /**
+             * Hide
+             * @default mean
+             * @enum {string}
+             */
+            hide: "mean" | "black" | "blur";
         };
         /** PredictionEntry */
         PredictionEntry: {
@@ -1633,6 +1669,8 @@ export interface components {
         Predictions: {
             /** Predictions */
             predictions: components["schemas"]["PredictionEntry"][];
+            /** Picture */
+            picture?: string | null;
         };
         /** PresetEntry */
         PresetEntry: {
@@ -1646,14 +1684,6 @@ export interface components {
             };
             /** Description */
             description: string;
-        };
-        /**
-         * Problem
-         * @description Why a request was refused, in the words of the library.
-         */
-        Problem: {
-            /** Detail */
-            detail: string;
         };
         /** QueryEntry */
         QueryEntry: {
@@ -1705,6 +1735,20 @@ export interface components {
             };
             /** Seed */
             seed?: number | null;
+        };
+        /**
+         * Scores
+         * @description The scores of a picture, raw and signed, before any reduction over channels.
+         */
+        Scores: {
+            /** Channels */
+            channels: number;
+            /** Height */
+            height: number;
+            /** Width */
+            width: number;
+            /** Data */
+            data: string;
         };
         /** SearchAnswer */
         SearchAnswer: {
@@ -1887,6 +1931,14 @@ export interface components {
             backwards: number;
             /** Fraction */
             fraction: number;
+        };
+        /**
+         * Problem
+         * @description Why a request was refused, in the words of the library.
+         */
+        Problem: {
+            /** Detail */
+            detail: string;
         };
     };
     responses: never;
@@ -3182,7 +3234,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description No token */
@@ -3191,7 +3243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description From another site */
@@ -3200,7 +3252,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not there */
@@ -3209,7 +3261,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too large */
@@ -3218,7 +3270,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not JSON */
@@ -3227,7 +3279,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Asked for under another name */
@@ -3236,7 +3288,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Not what is wanted here */
@@ -3245,7 +3297,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             /** @description Busy; see Retry-After */
@@ -3254,7 +3306,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3389,6 +3441,120 @@ export interface operations {
                 };
                 content: {
                     "text/csv": unknown;
+                };
+            };
+            /** @description Not a request that can be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description From another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked for under another name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not what is wanted here */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    scores_api_jobs__id__scores_get: {
+        parameters: {
+            query?: {
+                image?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scores"];
                 };
             };
             /** @description Not a request that can be read */

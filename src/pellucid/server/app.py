@@ -25,6 +25,7 @@ from pellucid.registry import UnknownName
 from pellucid.server import bodies as b
 from pellucid.server import exports, texts
 from pellucid.server.corpora import Corpora
+from pellucid.server.encoded import data_url, packed
 from pellucid.server.guard import HEADERS, PATIENCE, UPLOAD_BYTES, Guard
 from pellucid.server.jobs import LIBRARY, Busy, Event, Job, Jobs, Listener, events_of, whole
 from pellucid.server.kept import Kept
@@ -32,6 +33,7 @@ from pellucid.server.loaded import Models, method_entry, metric_entry
 from pellucid.server.page import Page
 from pellucid.server.results import Results
 from pellucid.server.sources import MAX_PIXELS, Sources, observations
+from pellucid.server.superpixels import hiding, unpacked
 from pellucid.server.work import Work, job_id
 from pellucid.store import Record
 
@@ -275,13 +277,18 @@ def _images(lab: Lab) -> APIRouter:
 
     @api.post("/predict", response_model=b.Predictions)
     async def predict(body: b.PredictBody) -> Response:
-        """The likeliest classes of a picture."""
+        """The likeliest classes of a picture, or of what is left of it when superpixels are hidden."""
 
-        def answer() -> list[dict[str, Any]]:
+        def answer() -> dict[str, Any]:
             model = lab.models.image(body.model)
-            return [dict(vars(one)) for one in model.predict(lab.sources.read(model, [body.source]), body.top)[0]]
+            images = lab.sources.read(model, [body.source])
+            picture = None
+            if body.segments is not None:
+                images = hiding(images, unpacked(body.segments, model.size), body.shown, body.hide)
+                picture = data_url(images.pixels[0])
+            return {"predictions": [dict(vars(one)) for one in model.predict(images, body.top)[0]], "picture": picture}
 
-        return said(b.Predictions, {"predictions": await lab.ask(answer)})
+        return said(b.Predictions, await lab.ask(answer))
 
     return api
 
@@ -459,6 +466,19 @@ def _exports(lab: Lab) -> APIRouter:
         filters = document["kind"] == "filters"
         data = exports.curves_csv(FilterImage.from_record(path)) if filters else exports.maps_csv(Record.from_bytes(path))
         return attached(data, "text/csv; charset=utf-8", exports.file_name(document, "csv"))
+
+    @api.get("/jobs/{id}/scores", response_model=b.Scores)
+    def scores(id: JobId, image: Annotated[int, Query(ge=0, lt=b.SOURCES)] = 0) -> Response:
+        """The scores of one of the job's pictures, channel by channel."""
+        document, path = done(id)
+        if document["kind"] != "explain":
+            raise HTTPException(404, f"a job of the kind {document['kind']!r} has no scores")
+        found = Record.from_bytes(path).attribution.scores
+        if image >= len(found):
+            raise HTTPException(404, f"no picture {image} in this job; it has {len(found)}, from 0")
+        channels, height, width = found[image].shape
+        data = packed(found[image], "<f4")
+        return said(b.Scores, {"channels": channels, "height": height, "width": width, "data": data})
 
     async def picture(id: str, suffix: str, dpi: int) -> Response:
         document, path = await asyncio.to_thread(done, id)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pellucid.analysis.anisotropy import Correction
 from pellucid.analysis.projection import Basis
 from pellucid.analysis.similarity import Metric
+from pellucid.inputs.perturb import Hide
 from pellucid.inputs.text import Role
 from pellucid.registry import OptionValue
 from pellucid.request import Request
@@ -143,6 +144,12 @@ class PredictBody(Body):
     model: str
     source: str
     top: int = Field(default=5, ge=1, le=1000)
+    segments: str | None = Field(
+        default=None, max_length=1_000_000, description="Superpixels, as an explanation by LIME tells them: base64 of int32."
+    )
+    shown: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=10_000)] = ()
+    """The superpixels that are not hidden; without `segments` none is."""
+    hide: Hide = "mean"
 
 
 class PredictionEntry(Said):
@@ -154,6 +161,18 @@ class PredictionEntry(Said):
 
 class Predictions(Said):
     predictions: list[PredictionEntry]
+    picture: str | None = None
+    """With superpixels hidden: what the network was shown, as a PNG in a data URL."""
+
+
+class Scores(Said):
+    """The scores of a picture, raw and signed, before any reduction over channels."""
+
+    channels: int
+    height: int
+    width: int
+    data: str
+    """Base64 of little-endian float32: channel by channel, row by row."""
 
 
 # ------------------------------------------------------------------------------------------------------------------- jobs
