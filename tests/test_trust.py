@@ -1,5 +1,6 @@
 """The evidence and its verdict: right on controls, on a network that knows nothing, and within its budget."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from pellucid.attribution import Work
 from pellucid.measurement import Interval
 from pellucid.models.randomized import randomized
 from pellucid.planted import plants
-from pellucid.trust import FLOOR, ORDERS, STEPS, at_full_length, judged, passes, planned
+from pellucid.trust import FLOOR, ORDERS, STEPS, Evidence, Trust, at_full_length, judged, passes, planned
 
 GOOD = Interval(0.3, 0.2, 0.4)
 
@@ -140,6 +141,25 @@ def test_a_map_without_numbers_is_not_trusted(planted):
     images, a = explained(planted, "saliency", 2)
     t = pl.trust(planted.model, images, replace(a, scores=torch.full_like(a.scores, torch.nan)))
     assert t.verdict == "does not depend on the model"
+
+
+def test_the_words_are_those_of_the_reason():
+    """A map that gained over random orders, and was called no better since it does not repeat, must not be told that it gained
+    nothing."""
+
+    def evidence(seeds, low):
+        gained = Interval(0.13, low, 0.18)
+        verdict = judged(gained, 0.9, 0.1, seeds, probability=True)
+        return Evidence(verdict, 0.1, "error", seeds, gained, 0.9, 0.1, Work(1, 1, 1.0))
+
+    luck, nothing, held = evidence(0.13, 0.08), evidence(0.9, -0.01), evidence(0.9, 0.08)
+    assert luck.verdict == nothing.verdict == "no better than random"
+    assert luck.sentence.startswith("Another seed draws a map that has next to nothing in common with it")
+    assert nothing.sentence.startswith("Removing the pixels that it ranks first hurts the answer no more")
+    assert luck.advice != nothing.advice
+    assert evidence(math.nan, 0.08).sentence == luck.sentence
+    both = Trust((held, luck, nothing), Work(1, 1, 1.0))
+    assert (both.verdict, both.sentence, both.advice) == (luck.verdict, luck.sentence, luck.advice)
 
 
 def test_what_cannot_be_judged(planted):

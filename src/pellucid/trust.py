@@ -80,6 +80,11 @@ SENTENCES: Mapping[Verdict, tuple[str, str]] = {
         "It passed these tests, which is not proof: look at a second method before you act on it.",
     ),
 }
+NOISY = (
+    "Another seed draws a map that has next to nothing in common with it: what it gains over random orders is luck.",
+    "Do not rely on it; take many more samples or another method, and see whether that one repeats.",
+)
+"""Of a map that is no better than random since it does not repeat."""
 
 
 @final
@@ -108,12 +113,16 @@ class Evidence:
     @property
     def sentence(self) -> str:
         """The verdict in plain words."""
-        return SENTENCES[self.verdict][0]
+        return self._words[0]
 
     @property
     def advice(self) -> str:
         """What to do about it."""
-        return SENTENCES[self.verdict][1]
+        return self._words[1]
+
+    @property
+    def _words(self) -> tuple[str, str]:
+        return NOISY if self.verdict == "no better than random" and is_noise(self.seeds) else SENTENCES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"sentence": self.sentence, "advice": self.advice}
@@ -135,18 +144,22 @@ class Trust:
         return self.evidence[index]
 
     @property
+    def worst(self) -> Evidence:
+        """The first of those with the least favourable verdict."""
+        order = list(SENTENCES)
+        return min(self.evidence, key=lambda one: order.index(one.verdict))
+
+    @property
     def verdict(self) -> Verdict:
-        """The least favourable of its images'."""
-        worst = list(SENTENCES)
-        return min((e.verdict for e in self.evidence), key=worst.index)
+        return self.worst.verdict
 
     @property
     def sentence(self) -> str:
-        return SENTENCES[self.verdict][0]
+        return self.worst.sentence
 
     @property
     def advice(self) -> str:
-        return SENTENCES[self.verdict][1]
+        return self.worst.advice
 
 
 def trust(
@@ -220,12 +233,16 @@ def trust(
     return Trust(tuple(found), work)
 
 
+def is_noise(seeds: float | None) -> bool:
+    """Whether a map that agrees so little with a run of another seed is all chance. One that cannot be told is."""
+    return seeds is not None and not seeds >= NOISE
+
+
 def judged(advantage: Interval, worth: float, randomised: float, seeds: float | None, probability: bool) -> Verdict:
     """The first of the verdicts that the evidence calls for. Whatever cannot be told counts against the map."""
     if not randomised < SAME:
         return "does not depend on the model"
-    noise = seeds is not None and not seeds >= NOISE
-    if noise or not (advantage.low > 0 and advantage.value >= WORTH * abs(worth)):
+    if is_noise(seeds) or not (advantage.low > 0 and advantage.value >= WORTH * abs(worth)):
         return "no better than random"
     if probability and not worth >= ANSWERS:
         return "little to explain"
