@@ -130,6 +130,15 @@ def test_another_address_wants_the_token_that_was_printed(tmp_path):
             assert json.load(answer)["ready"] is True
 
 
+def test_a_folder_that_cannot_keep_anything_is_refused_at_once(tmp_path):
+    taken = tmp_path / "a file"
+    taken.write_text("")
+    answer = shell("lab", "--no-browser", "--port", "0", "--store", str(taken / "lab"))
+    assert answer.returncode == 2
+    assert f"results cannot be kept in '{taken / 'lab'}': " in answer.stderr
+    assert "name a folder that can be written to" in answer.stderr
+
+
 def test_the_next_free_port_is_taken_unless_one_was_asked_for():
     with _bound("127.0.0.1", None) as first, _bound("127.0.0.1", None) as second:
         ports = first.getsockname()[1], second.getsockname()[1]

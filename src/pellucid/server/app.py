@@ -31,7 +31,7 @@ from pellucid.server.jobs import LIBRARY, Busy, Event, Job, Jobs, Listener, even
 from pellucid.server.kept import Kept
 from pellucid.server.loaded import Models, method_entry, metric_entry
 from pellucid.server.page import Page
-from pellucid.server.results import Results
+from pellucid.server.results import Results, check_writable
 from pellucid.server.sources import MAX_PIXELS, Sources, observations
 from pellucid.server.superpixels import hiding, unpacked
 from pellucid.server.work import Work, job_id
@@ -79,6 +79,7 @@ class Lab:
     ) -> None:
         for registry in (methods, metrics):  # subtle: read now, by one thread; a second one would find a registry half full
             list(registry)
+        check_writable(store)
         self.models = Models(models)
         self.sources = Sources(store / "uploads")
         self.results = Results(store / "results")
@@ -113,6 +114,7 @@ def make_app(
     Results, uploads and corpora are kept in the folder `store`, and found there again by the next one. `models` are networks of
     yours, with names, beside the catalog's. At most `queue` jobs wait, none runs longer than `seconds`, and `keep` that ended
     are known in memory. With a `token`, every request must have it, and any host name will do; without, only local ones.
+    OSError when nothing can be kept in `store`.
     """
     lab = Lab(FilePath(store), models, queue, seconds, keep, None if static is None else FilePath(static))
 

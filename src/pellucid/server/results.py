@@ -1,5 +1,6 @@
 """What jobs have found, in a folder: the answer as JSON, and beside it the record that can be run again."""
 
+import tempfile
 import time
 from pathlib import Path
 from typing import final
@@ -8,6 +9,18 @@ from pellucid.store import SUFFIX, write_whole
 
 STALE = 60.0
 """Seconds after which a half-written file is nobody's any more."""
+
+
+def check_writable(folder: Path) -> None:
+    """Makes the folder. OSError with what would do when files cannot be kept in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"results cannot be kept in {str(folder)!r}: {error.strerror}; name a folder that can be written to"
+        ) from None
 
 
 @final
