@@ -22,6 +22,7 @@ from pathlib import Path
 from questions_from_sentences import PLACES, TIMES, Question, core, questions
 from questions_from_tables import table_examples
 from spacy.tokens import Doc, DocBin, Span
+from written import written
 
 ARTICLES = Path(__file__).parent.parent / "src" / "pellucid" / "data" / "text" / "wikipedia_a.txt"
 HELD_OUT = 8
@@ -282,6 +283,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the JSON lines to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tables", type=int, default=1700, help="training examples from tables")
+    parser.add_argument("--written", type=int, default=3, help="how often each question written by hand is given")
     parser.add_argument("--parsed", type=Path, help="where to keep the parsed articles, or to find them")
     args = parser.parse_args()
     draw = random.Random(args.seed)
@@ -290,6 +292,9 @@ def main() -> None:
     loose = [d.text for docs in by_article.values() for d in docs if 8 < len(d) < 25]
     examples += [Example(**row) for row in table_examples(args.tables, loose, draw)]
     examples = [replace(e, q=varied(e.q, draw)) if e.split == "train" else e for e in examples]
+    for w in written():
+        e = Example(w.question, w.passage, w.answers[0] if w.answers else "", w.start, "written", w.title, "train")
+        examples += [e] * args.written
     draw.shuffle(examples)
     for e in examples:
         assert e.c[e.s : e.s + len(e.a)] == e.a if e.a else e.s == -1, e

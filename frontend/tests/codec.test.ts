@@ -1,18 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { fromQuery, START, type State, toQuery, worthAStep } from "../src/lib/state";
+import { fromQuery, START, type State, toQuery, VIEWS, worthAStep } from "../src/lib/state";
+import { attention } from "./states/attention";
+import { corpus } from "./states/corpus";
+import { layers } from "./states/layers";
+import { real, text } from "./states/values";
+import { words } from "./states/words";
 
-const text = fc.oneof(
-  fc.string({ unit: "grapheme" }),
-  fc.constantFrom("", "none", "~none", "~", "~~", "a&b=c", "💐 &=#?%25+", "0", "false", " ", "null", "observation:0"),
-);
-const real = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(0, -0, 1e-320, 0.1));
 // JSON does not tell -0 from 0, and no option means it to
 const option = fc.oneof(text, fc.boolean(), real.map((value) => (value === 0 ? 0 : value)));
 const named = fc.record({ name: text, options: fc.dictionary(text.filter((key) => key !== "__proto__"), option, { noNullPrototype: true }) });
 const maybe = fc.option(real);
-const state: fc.Arbitrary<State> = fc.record({
-  view: fc.constantFrom("images", "filters"),
+const ofImages = fc.record({
+  view: fc.constantFrom(...VIEWS),
   model: text,
   image: fc.array(text),
   target: maybe,
@@ -33,6 +33,7 @@ const state: fc.Arbitrary<State> = fc.record({
   seeds: real,
   ascent: named,
 });
+const state: fc.Arbitrary<State> = fc.tuple(ofImages, attention, corpus, layers, words).map((parts) => Object.assign({}, ...parts) as State);
 
 describe("a link", () => {
   it("holds any state without loss", () => {

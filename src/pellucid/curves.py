@@ -22,11 +22,15 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.measurement import LEVEL, Measurement
 from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.watch import Watch
 
 LEAST = 5
 """Random orders before a tolerance may stop: fewer are alike by chance too often."""
 CHUNK = 3 * BATCH
 """Images built at once."""
+ROUGH = 0.05
+"""What bfloat16 may err in an answer along a curve, as a share of how much the answers of an image vary: see `Watch`. The area
+is a mean of all of them, and errs less."""
 
 Null = Literal["shifted", "pixels"]
 Read = Literal["probability", "logit"]
@@ -175,22 +179,23 @@ def walk(
                 for row, points in groupby(part, key=lambda one: one[0])
             ])  # fmt: skip
             owners, places = torch.tensor(part).unbind(1)
-            answers[owners, places] = model.values(images, attribution.target[owners], output)
+            answers[owners, places] = watch(images, owners)
         return answers[:, where]
 
     def work(curves: int) -> Work:
         ends = len(known) * len(inputs)
         done, planned = (ends + n * len(asked) for n in (curves, 1 + orders))
-        return Work(done, 0, done / planned if planned and rows else 1.0)
+        return Work(done + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
 
-    notes = unordered_notes(inputs.names, unordered)
+    watch = Watch(model, attribution.target, output, limit=ROUGH)
+    unordered_names = unordered_notes(inputs.names, unordered)
     own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))
     chance = own.new_empty(len(inputs), 0, len(counts))
-    yield Curves(own, chance, work(1), notes)
+    yield Curves(own, chance, work(1), unordered_names | watch.notes)
     for draw in range(2, 2 + orders if rows else 2):
         another = curve(lru_cache(maxsize=1)(lambda row, draw=draw: random_order(scores[row], null, generator(draw))))
         chance = torch.cat([chance, another[:, None]], 1)
-        yield Curves(own, chance, work(draw), notes)
+        yield Curves(own, chance, work(draw), unordered_names | watch.notes)
 
 
 def unordered_notes(names: Sequence[str], unordered: Bool[Tensor, " batch"]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 /** What a room can hand out of itself, and how it becomes a file. */
-import type { Figure } from "../lib/figure";
-import { svg } from "../lib/figure";
+import type { Drawing } from "../lib/figure";
 import { page } from "../lib/page";
 import type { Jobs } from "./jobs.svelte";
 import type { LiveLab } from "./live";
@@ -11,12 +10,14 @@ export interface Exports {
   /** Of the files, without an ending. */
   readonly name: string;
   readonly ready: boolean;
-  readonly figure: () => Figure;
+  readonly drawing: () => Drawing;
   readonly csv: () => string;
   /** What `pellucid replay` reruns. */
   readonly records: readonly { readonly name: string; readonly href: string }[];
   readonly bodies: readonly JobBody[];
   readonly sources: readonly string[];
+  /** Keys of the answers about texts that the view shows, as `questionKey` makes them: an exported page takes these along. */
+  readonly questions: readonly string[];
 }
 
 export function download(content: Blob | string, name: string, type: string): void {
@@ -28,8 +29,7 @@ export function download(content: Blob | string, name: string, type: string): vo
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-export async function png(figure: Figure): Promise<Blob> {
-  const drawing = svg(figure);
+export async function png(drawing: Drawing): Promise<Blob> {
   const image = await loaded(`data:image/svg+xml;charset=utf-8,${encodeURIComponent(drawing.text)}`);
   const canvas = document.createElement("canvas");
   canvas.width = 2 * drawing.width;
@@ -80,7 +80,7 @@ export async function html(exports: Exports, lab: LiveLab, jobs: Jobs, catalog: 
     if (key.startsWith("/api/jobs/")) return ids.has(decodeURIComponent(key.split("/")[3] ?? ""));
     if (key.startsWith("/api/models/")) return key.startsWith(`/api/models/${encodeURIComponent(model)}/`);
     if (key.startsWith("/api/predict ")) return exports.sources.some((source) => key.includes(JSON.stringify(source)));
-    return true;
+    return key === "/api/catalog" || key === "/api/examples" || key.startsWith("/api/pictures/") || exports.questions.includes(key);
   };
   const saved: Saved = {
     version: catalog.version,

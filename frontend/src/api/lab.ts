@@ -1,5 +1,5 @@
 /** Where answers come from: a running server, or what an exported page holds. */
-import type { Catalog, JobBody, JobView, Layer, PredictBody, Predicted, Scores, Upload } from "./types";
+import type { Catalog, CorpusEntry, Examples, JobBody, JobView, Layer, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
 
 export interface Running {
   /** Stops the work on the server. */
@@ -21,6 +21,14 @@ export interface Lab {
   about(source: string): Promise<Upload>;
   /** The address of a picture: as the model reads it, or a thumbnail. */
   picture(source: string, model?: string): string;
+  /** The questions and words that ship. */
+  examples(): Promise<Examples>;
+  /** About texts: one question is asked once. */
+  text<Q extends keyof Questions>(question: Q, body: Questions[Q][0], stop?: AbortSignal): Promise<Questions[Q][1]>;
+  /** As they are now. */
+  corpora(): Promise<readonly CorpusEntry[]>;
+  forgetCorpus(name: string): Promise<void>;
+  search(corpus: string, body: SearchBody, stop?: AbortSignal): Promise<SearchAnswer>;
   /** Asks for a job and tells of every change until it ends. */
   run(body: JobBody, tell: (change: Partial<JobView>) => void): Running;
 }

@@ -2,7 +2,7 @@
 import { canonical } from "../lib/schema";
 import { type Lab, Refused, type Running } from "./lab";
 import { Turns } from "./turns";
-import type { Catalog, Evidence, Firing, JobBody, JobView, Layer, PredictBody, Predicted, Scores, Upload } from "./types";
+import type { Catalog, CorpusEntry, Evidence, Examples, Firing, JobBody, JobView, Layer, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
 
 /** Browsers allow six connections to a host, over all its tabs; events must leave room for answers. */
 const STREAMS = 2;
@@ -50,6 +50,25 @@ export class LiveLab implements Lab {
   }
   picture(source: string, model?: string): string {
     return `/api/pictures/${encodeURIComponent(source)}${model ? `?model=${encodeURIComponent(model)}` : ""}`;
+  }
+
+  examples(): Promise<Examples> {
+    return this.kept("/api/examples");
+  }
+  text<Q extends keyof Questions>(question: Q, body: Questions[Q][0], stop?: AbortSignal): Promise<Questions[Q][1]> {
+    return this.kept(textPath(question), body, stop);
+  }
+  async corpora(): Promise<readonly CorpusEntry[]> {
+    const found = await ask<{ corpora: CorpusEntry[] }>(CORPORA);
+    this.answers.set(CORPORA, found); // for an exported page; here they are asked again every time
+    return found.corpora;
+  }
+  async forgetCorpus(name: string): Promise<void> {
+    await ask(`${CORPORA}/${encodeURIComponent(name)}`, { method: "DELETE" });
+    for (const key of this.answers.keys()) if (key.startsWith(`${searchPath(name)} `)) this.answers.delete(key);
+  }
+  search(corpus: string, body: SearchBody, stop?: AbortSignal): Promise<SearchAnswer> {
+    return this.kept(searchPath(corpus), body, stop);
   }
 
   run(body: JobBody, tell: (change: Partial<JobView>) => void): Running {
@@ -155,6 +174,9 @@ export class LiveLab implements Lab {
   }
 }
 
+export const CORPORA = "/api/corpora";
+export const searchPath = (corpus: string): string => `${CORPORA}/${encodeURIComponent(corpus)}/search`;
+export const textPath = (question: keyof Questions): string => `/api/${question}`;
 export const questionKey = (path: string, body?: object): string => (body ? `${path} ${canonical(body)}` : path);
 
 const json = (body: object): RequestInit => ({

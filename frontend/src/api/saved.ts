@@ -1,8 +1,8 @@
 /** The lab in an exported page: it answers what was asked when it was saved, and computes nothing. */
 import { canonical } from "../lib/schema";
 import type { Lab, Running } from "./lab";
-import { questionKey } from "./live";
-import type { Catalog, JobBody, JobView, Layer, PredictBody, Predicted, Scores, Upload } from "./types";
+import { CORPORA, questionKey, searchPath, textPath } from "./live";
+import type { Catalog, CorpusEntry, Examples, JobBody, JobView, Layer, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
 
 /** All that an exported page holds besides the lab itself. */
 export interface Saved {
@@ -45,6 +45,21 @@ export class SavedLab implements Lab {
   }
   picture(source: string, model?: string): string {
     return this.held.pictures[pictureKey(source, model)] ?? this.held.pictures[pictureKey(source)] ?? BLANK;
+  }
+  examples(): Promise<Examples> {
+    return this.find("/api/examples");
+  }
+  text<Q extends keyof Questions>(question: Q, body: Questions[Q][0]): Promise<Questions[Q][1]> {
+    return this.find(textPath(question), body);
+  }
+  async corpora(): Promise<readonly CorpusEntry[]> {
+    return (await this.find<{ corpora: CorpusEntry[] }>(CORPORA)).corpora;
+  }
+  forgetCorpus(): Promise<void> {
+    return Promise.reject(new Error("This is a saved page. Open the lab to remove a corpus."));
+  }
+  search(corpus: string, body: SearchBody): Promise<SearchAnswer> {
+    return this.find(searchPath(corpus), body);
   }
   run(body: JobBody, tell: (change: Partial<JobView>) => void): Running {
     const found = this.held.jobs[canonical(body)];

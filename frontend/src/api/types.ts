@@ -30,6 +30,24 @@ export type ExplainStep = Omit<Schemas["ExplainStep"], "extras"> & {
   };
 };
 
+export type Examples = Schemas["TextExamples"];
+export type CorpusEntry = Schemas["CorpusEntry"];
+export type SearchBody = Schemas["SearchBody"];
+export type SearchAnswer = Schemas["SearchAnswer"];
+export type CorpusBody = Schemas["CorpusBody"];
+export type CorpusStep = Schemas["CorpusStep"];
+
+/** What can be asked about texts, by the path under /api/. */
+export interface Questions {
+  tokens: [Schemas["TextBody"], Schemas["TokensAnswer"]];
+  attention: [Schemas["AttentionBody"], Schemas["AttentionAnswer"]];
+  "attention/overview": [Schemas["OverviewBody"], Schemas["OverviewAnswer"]];
+  effect: [Schemas["MaskedBody"], Schemas["EffectAnswer"]];
+  answer: [Schemas["AnswerBody"], Schemas["AnswerAnswer"]];
+  layers: [Schemas["LayersBody"], Schemas["LayersAnswer"]];
+  compare: [Schemas["CompareBody"], Schemas["CompareAnswer"]];
+}
+
 export interface Predicted {
   readonly predictions: readonly Prediction[];
   readonly picture?: string | null;
@@ -71,7 +89,7 @@ export interface FiltersBody {
   readonly on?: string;
 }
 
-export type JobBody = ExplainBody | FiltersBody;
+export type JobBody = ExplainBody | FiltersBody | CorpusBody;
 
 export interface Scores {
   readonly channels: number;
@@ -83,7 +101,7 @@ export interface Scores {
 /** How far a job is, as a person sees it. */
 export type Phase = "asking" | "waiting" | "queued" | "running" | "weighing" | "done" | "cancelled" | "failed" | "absent";
 
-export interface JobView<Step = ExplainStep | FiltersStep> {
+export interface JobView<Step = ExplainStep | FiltersStep | CorpusStep> {
   readonly phase: Phase;
   readonly id: string | null;
   readonly position: number | null;

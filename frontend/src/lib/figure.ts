@@ -21,7 +21,14 @@ const GAP = 24;
 const MARGIN = 28;
 const LINE = 17;
 
-export function svg(figure: Figure): { text: string; width: number; height: number } {
+/** An SVG document and its size. */
+export interface Drawing {
+  readonly text: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function svg(figure: Figure): Drawing {
   const columns = Math.max(1, Math.min(figure.columns, figure.panels.length));
   const width = 2 * MARGIN + columns * SIZE + (columns - 1) * GAP;
   const facts = figure.facts.flatMap((line) => wrapped(line, Math.floor((width - 2 * MARGIN) / 7)));

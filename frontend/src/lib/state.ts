@@ -1,8 +1,15 @@
 /** All that a link to the lab holds. */
 import { choice, type Codecs, decode, encode, list, maybe, type Named, named, real, text } from "./codec";
+import * as attention from "./states/attention";
+import * as corpus from "./states/corpus";
+import * as layers from "./states/layers";
+import * as words from "./states/words";
 
-export interface State {
-  readonly view: "images" | "filters";
+export const VIEWS = ["images", "filters", "attention", "corpus", "layers", "words"] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface State extends attention.AttentionState, corpus.CorpusState, layers.LayersState, words.WordsState {
+  readonly view: View;
   readonly model: string;
   /** Sources of the pictures side by side; the first is the one whose predictions are shown. */
   readonly image: readonly string[];
@@ -46,10 +53,14 @@ export const START: State = {
   filter: null,
   seeds: 1,
   ascent: { name: "filters", options: {} },
+  ...attention.START,
+  ...corpus.START,
+  ...layers.START,
+  ...words.START,
 };
 
 export const CODECS: Codecs<State> = {
-  view: choice("images", "filters"),
+  view: choice(...VIEWS),
   model: text,
   image: list(text),
   target: maybe(real),
@@ -69,14 +80,22 @@ export const CODECS: Codecs<State> = {
   filter: maybe(real),
   seeds: real,
   ascent: named,
+  ...attention.CODECS,
+  ...corpus.CODECS,
+  ...layers.CODECS,
+  ...words.CODECS,
 };
+
+const STEPS: readonly (keyof State)[] = [
+  "view", "model", "image", "target", "against", "method", "panel", "layer", "filter",
+  ...attention.STEPS, ...corpus.STEPS, ...layers.STEPS, ...words.STEPS,
+];
 
 export const toQuery = (state: State): string => encode(state, START, CODECS);
 export const fromQuery = (query: string): { state: State; unread: string[] } => decode(query, START, CODECS);
 
 /** What deserves a step back in the browser's history; the rest replaces the address in place. */
 export function worthAStep(before: State, after: State): boolean {
-  const what = ({ view, model, image, target, against, method, panel, layer, filter }: State) =>
-    JSON.stringify([view, model, image, target, against, method, panel, layer, filter]);
+  const what = (state: State) => JSON.stringify(STEPS.map((key) => state[key]));
   return what(before) !== what(after);
 }

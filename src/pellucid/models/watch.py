@@ -12,7 +12,8 @@ from pellucid.models.image import ImageClassifier, Output
 PROBES = 10
 """Copies of an image that are asked in both precisions, before the quicker one is trusted with the others."""
 LIMIT = 0.2
-"""The error that is let pass, as a share of how much the answers vary: its square, 4 %, is what it adds to their variance."""
+"""The error that is let pass, as a share of how much the answers vary: its square, 4 %, is what it adds to their variance. Where
+fewer answers are summed, whoever asks gives less."""
 
 
 @final
@@ -21,11 +22,13 @@ class Watch:
 
     With `engine="torch"` it is `ImageClassifier.values`. With OpenVINO the first `PROBES` copies of each image are asked in
     float32 and in bfloat16. From then on an image is asked about in bfloat16, and the mean difference of its probes is taken
-    off, unless the rest of the difference is above `LIMIT` of how much the exact answers vary; then float32 stays.
+    off, unless the rest of the difference is above `limit` of how much the exact answers vary; then float32 stays.
     """
 
-    def __init__(self, model: ImageClassifier, target: Int64[Tensor, " batch"], output: Output) -> None:
-        self._model, self._target = model, target
+    def __init__(
+        self, model: ImageClassifier, target: Int64[Tensor, " batch"], output: Output, *, limit: float = LIMIT
+    ) -> None:
+        self._model, self._target, self._limit = model, target, limit
         self._output: Output = output
         self._compiled: Quick | None = model.compiled
         self._exact: list[list[float]] = [[] for _ in target]
@@ -75,5 +78,5 @@ class Watch:
                 answers = torch.tensor(self._exact[owner], dtype=torch.float64)
                 apart = torch.tensor(self._rough[owner], dtype=torch.float64) - answers
                 error = float(apart.std() / answers.std().clamp(min=1e-30))
-                if error <= LIMIT:
+                if error <= self._limit:
                     self.quick[owner], self._offset[owner], self.error[owner] = True, apart.mean(), error
