@@ -80,7 +80,7 @@ export async function html(exports: Exports, lab: LiveLab, jobs: Jobs, catalog: 
     if (key.startsWith("/api/jobs/")) return ids.has(decodeURIComponent(key.split("/")[3] ?? ""));
     if (key.startsWith("/api/models/")) return key.startsWith(`/api/models/${encodeURIComponent(model)}/`);
     if (key.startsWith("/api/predict ")) return exports.sources.some((source) => key.includes(JSON.stringify(source)));
-    return key === "/api/catalog" || key === "/api/examples" || key.startsWith("/api/pictures/") || exports.questions.includes(key);
+    return key === "/api/catalog" || key === "/api/text/examples" || key.startsWith("/api/pictures/") || exports.questions.includes(key);
   };
   const saved: Saved = {
     version: catalog.version,

@@ -53,7 +53,7 @@ export class LiveLab implements Lab {
   }
 
   examples(): Promise<Examples> {
-    return this.kept("/api/examples");
+    return this.kept("/api/text/examples");
   }
   text<Q extends keyof Questions>(question: Q, body: Questions[Q][0], stop?: AbortSignal): Promise<Questions[Q][1]> {
     return this.kept(textPath(question), body, stop);
@@ -176,7 +176,7 @@ export class LiveLab implements Lab {
 
 export const CORPORA = "/api/corpora";
 export const searchPath = (corpus: string): string => `${CORPORA}/${encodeURIComponent(corpus)}/search`;
-export const textPath = (question: keyof Questions): string => `/api/${question}`;
+export const textPath = (question: keyof Questions): string => `/api/text/${question}`;
 export const questionKey = (path: string, body?: object): string => (body ? `${path} ${canonical(body)}` : path);
 
 const json = (body: object): RequestInit => ({

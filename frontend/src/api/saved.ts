@@ -47,7 +47,7 @@ export class SavedLab implements Lab {
     return this.held.pictures[pictureKey(source, model)] ?? this.held.pictures[pictureKey(source)] ?? BLANK;
   }
   examples(): Promise<Examples> {
-    return this.find("/api/examples");
+    return this.find("/api/text/examples");
   }
   text<Q extends keyof Questions>(question: Q, body: Questions[Q][0]): Promise<Questions[Q][1]> {
     return this.find(textPath(question), body);

@@ -37,7 +37,7 @@ export type SearchAnswer = Schemas["SearchAnswer"];
 export type CorpusBody = Schemas["CorpusBody"];
 export type CorpusStep = Schemas["CorpusStep"];
 
-/** What can be asked about texts, by the path under /api/. */
+/** What can be asked about texts, by the path under /api/text/. */
 export interface Questions {
   tokens: [Schemas["TextBody"], Schemas["TokensAnswer"]];
   attention: [Schemas["AttentionBody"], Schemas["AttentionAnswer"]];
