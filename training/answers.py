@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from written import written
+
 EVALUATION = Path(__file__).parent / "evaluation"
 
 
@@ -23,12 +25,15 @@ class Given(NamedTuple):
 
 
 def hand_written(name: str) -> list[Item]:
-    """The questions of a file under evaluation/; those without an answer take their passages from answers.json."""
+    """The questions of a set under evaluation/; those without an answer take their passages from answers.json."""
     entries = json.loads((EVALUATION / f"{name}.json").read_text(encoding="utf-8"))
     if name == "no_answer":
         passages = {e["title"]: e["passage"] for e in json.loads((EVALUATION / "answers.json").read_text(encoding="utf-8"))}
         return [Item(e["question"], passages[e["title"]], []) for e in entries]
-    return [Item(q["question"], e["passage"], q["answers"]) for e in entries for q in e["questions"]]
+    items = [Item(q["question"], e["passage"], q["answers"]) for e in entries for q in e["questions"]]
+    if (more := EVALUATION / f"{name}.txt").exists():
+        items += [Item(w.question, w.passage, list(w.answers)) for w in written([more])]
+    return items
 
 
 def normal(text: str) -> list[str]:

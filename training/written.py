@@ -9,7 +9,7 @@ A file holds blocks with an empty line between them:
     The passage, on one line.
     ? A question | its answer, letter for letter as it stands in the passage
     ? A question | its answer | 2                (the second place where the passage has it)
-    ? A question | an answer || another          (in written_development.txt, where every right answer counts)
+    ? A question | an answer || another          (in evaluation/development.txt: each of them is right)
     - A question that the passage does not answer
 """
 
