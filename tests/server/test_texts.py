@@ -148,7 +148,8 @@ def test_words_are_compared_as_the_library_does(client):
     assert [one["random_words"] for one in said["layers"]] == made.baseline.tolist()
     apart = pl.separation(made, ["a", "a", "b", "b"])
     assert [one["separation"]["difference"] for one in said["layers"]] == apart.difference.tolist()
-    assert (said["best"], said["p_best"]) == (apart.best, apart.p_best)
+    assert (said["best"], said["p_best"], said["chance"]) == (apart.best, apart.p_best, apart.chance)
+    assert (said["reference"], said["reference_tokens"]) == (made.reference, made.reference_tokens)
     assert said["spans"][0] == [4, 8]
     assert said["unit"] == "Euclidean distance"
 

@@ -703,6 +703,18 @@ export interface components {
             best: number | null;
             /** P Best */
             p_best: number | null;
+            /**
+             * Chance
+             * @description What the accuracy would be on average if the senses were dealt out by chance.
+             */
+            chance: number | null;
+            /**
+             * Reference
+             * @description Over whose tokens the correction and the value of random words were estimated.
+             */
+            reference: string;
+            /** Reference Tokens */
+            reference_tokens: number;
             /** Notes */
             notes: string[];
         };

@@ -631,6 +631,9 @@ class CompareAnswer(Said):
     groups: list[str] | None
     best: int | None = Field(description="The layer at which the senses lie farthest apart.")
     p_best: Number
+    chance: Number = Field(description="What the accuracy would be on average if the senses were dealt out by chance.")
+    reference: str = Field(description="Over whose tokens the correction and the value of random words were estimated.")
+    reference_tokens: int
     notes: list[str]
 
 

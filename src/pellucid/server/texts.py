@@ -209,7 +209,8 @@ def comparison(models: Models, body: CompareBody) -> dict[str, Any]:
         ],
         "words": [one.word for one in made.chosen], "spans": [[one.start, one.end] for one in made.chosen],
         "groups": None if apart is None else list(apart.labels), "best": None if apart is None else apart.best,
-        "p_best": None if apart is None else apart.p_best, "notes": notes,
+        "p_best": None if apart is None else apart.p_best, "chance": None if apart is None else apart.chance,
+        "reference": made.reference, "reference_tokens": made.reference_tokens, "notes": notes,
     })  # fmt: skip
 
 
