@@ -129,6 +129,20 @@ def test_layers_of_several_models_by_the_same_marks(client):
             assert one["phases"][phase.name]["value"] == value
 
 
+def test_layers_are_drawn_flat_when_two_components_are_asked_for_and_tokens_know_their_characters(client):
+    body = {"models": ["reader"], "question": QUESTION, "passage": PASSAGE, "samples": 5, "components": 2}
+    said = client.post("/api/text/layers", json=body).json()
+    enc = encoder("reader")
+    made = pl.project(enc.activations(enc.read(QUESTION, PASSAGE)), components=2, align=True)
+    (one,) = said["models"]
+    assert [layer["coordinates"] for layer in one["layers"]] == made.coordinates.tolist()
+    assert one["trustworthiness"] == made.trustworthiness.tolist()
+    texts = (QUESTION, PASSAGE)
+    placed = [token for token in one["tokens"] if token["part"] >= 0]
+    assert {token["part"] for token in placed} == {0, 1}
+    assert all(texts[token["part"]][token["start"] : token["end"]] == token["text"] for token in placed)
+
+
 def test_a_worked_example_needs_no_text(client):
     examples = client.get("/api/text/examples").json()
     ids = [one["id"] for one in examples["layers"]]

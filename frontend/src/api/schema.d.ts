@@ -1307,6 +1307,15 @@ export interface components {
             index: number;
             /** Supporting */
             supporting: boolean;
+            /**
+             * Part
+             * @description 0 in the question, 1 in the passage, -1 for special tokens.
+             */
+            part: number;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
         };
         /** Layers */
         Layers: {
@@ -1354,6 +1363,12 @@ export interface components {
              * @enum {string}
              */
             basis: "layer" | "shared";
+            /**
+             * Components
+             * @description Of each picture: alignment and trustworthiness are those of this many.
+             * @default 3
+             */
+            components: number;
             /**
              * Samples
              * @default 1000

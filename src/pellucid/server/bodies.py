@@ -542,6 +542,9 @@ class LayersBody(Body):
     passage: Text | None = None
     example: str | None = Field(default=None, description="A worked example, instead of question and passage.")
     basis: Basis = "layer"
+    components: int = Field(
+        default=3, ge=2, le=3, description="Of each picture: alignment and trustworthiness are those of this many."
+    )
     samples: int = Field(default=1000, ge=1, le=2000)
     seed: int = Field(default=0, ge=0, lt=2**63)
 
@@ -556,6 +559,9 @@ class LayerToken(Said):
     role: Role
     index: int
     supporting: bool
+    part: int = Field(description="0 in the question, 1 in the passage, -1 for special tokens.")
+    start: int
+    end: int
 
 
 class PhaseEntry(Said):

@@ -161,8 +161,9 @@ def layers(models: Models, body: LayersBody) -> dict[str, Any]:
 
 
 def _layers_of(encoder: TextEncoder, act: Activations, marks: Any, body: LayersBody) -> dict[str, Any]:
-    made = project(act, basis=body.basis, components=min(3, act.tokens.lengths[0]), align=True)
+    made = project(act, basis=body.basis, components=min(body.components, act.tokens.lengths[0]), align=True)
     facts = set(groups_of(act, marks).facts)
+    read = act.tokens
     return {
         "name": encoder.name,
         "layers": [
@@ -170,7 +171,10 @@ def _layers_of(encoder: TextEncoder, act: Activations, marks: Any, body: LayersB
             for points, shares in zip(made.coordinates, made.explained_variance_ratio, strict=True)
         ],
         "tokens": [
-            {"text": text, "role": role, "index": at, "supporting": at in facts}
+            {
+                "text": text, "role": role, "index": at, "supporting": at in facts, "part": int(read.parts[0, at]),
+                "start": int(read.offsets[0, at, 0]), "end": int(read.offsets[0, at, 1]),
+            }  # fmt: skip
             for text, role, at in zip(made.labels, made.roles, made.places, strict=True)
         ],
         "phases": _phases(measured(act, marks, body.samples, body.seed)),
