@@ -164,19 +164,20 @@ def _layers_of(encoder: TextEncoder, act: Activations, marks: Any, body: LayersB
     made = project(act, basis=body.basis, components=min(body.components, act.tokens.lengths[0]), align=True)
     facts = set(groups_of(act, marks).facts)
     read = act.tokens
+    tokens = [
+        {
+            "text": text, "role": role, "index": at, "supporting": at in facts, "part": int(read.parts[0, at]),
+            "start": int(read.offsets[0, at, 0]), "end": int(read.offsets[0, at, 1]),
+        }
+        for text, role, at in zip(made.labels, made.roles, made.places, strict=True)
+    ]  # fmt: skip
     return {
         "name": encoder.name,
         "layers": [
             {"coordinates": points.tolist(), "explained": shares.tolist()}
             for points, shares in zip(made.coordinates, made.explained_variance_ratio, strict=True)
         ],
-        "tokens": [
-            {
-                "text": text, "role": role, "index": at, "supporting": at in facts, "part": int(read.parts[0, at]),
-                "start": int(read.offsets[0, at, 0]), "end": int(read.offsets[0, at, 1]),
-            }  # fmt: skip
-            for text, role, at in zip(made.labels, made.roles, made.places, strict=True)
-        ],
+        "tokens": tokens,
         "phases": _phases(measured(act, marks, body.samples, body.seed)),
         "trustworthiness": made.trustworthiness.tolist(),
         "neighbours": made.neighbours,
