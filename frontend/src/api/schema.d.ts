@@ -828,6 +828,11 @@ export interface components {
             text_bytes: number;
             /** Disk Bytes */
             disk_bytes: number;
+            /**
+             * Why Not
+             * @description Why it cannot be searched: it is damaged, or its encoder changed.
+             */
+            why_not?: string | null;
         };
         /** CorpusStep */
         CorpusStep: {
@@ -1180,6 +1185,11 @@ export interface components {
             attention: number | null;
             /** Offset */
             offset: number | null;
+            /**
+             * Around
+             * @description Seven words: the three before the match's, itself, the three after.
+             */
+            around: (components["schemas"]["WordEntry"] | null)[];
         };
         /** IntervalEntry */
         IntervalEntry: {

@@ -677,6 +677,7 @@ class CorpusEntry(Said):
     sentences: int
     text_bytes: int
     disk_bytes: int
+    why_not: str | None = Field(default=None, description="Why it cannot be searched: it is damaged, or its encoder changed.")
 
 
 class Corpora(Said):
@@ -714,6 +715,7 @@ class HitEntry(Said):
     attended: WordEntry | None
     attention: Number
     offset: int | None
+    around: list[WordEntry | None] = Field(description="Seven words: the three before the match's, itself, the three after.")
 
 
 class HistogramEntry(Said):

@@ -171,10 +171,11 @@ class Work:
             run.step(lambda: {"step": run.steps, "fraction": share, "seconds": round(run.seconds, 3), "what": what})
             run.check_time()
 
-        build_corpus(
-            encoder, text, self._corpora.folder / body.name, layers=body.layers, heads=body.heads,
-            limit_characters=body.limit_characters, progress=tell,
-        )  # fmt: skip
+        with self._corpora.by_name(body.name):
+            build_corpus(
+                encoder, text, self._corpora.new(body.name), layers=body.layers, heads=body.heads,
+                limit_characters=body.limit_characters, progress=tell,
+            )  # fmt: skip
         run.flush()
 
 

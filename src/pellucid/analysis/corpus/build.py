@@ -144,12 +144,17 @@ def _write(
     tokens, size = read.counts["tokens"], len(text.encode("utf-8"))
     each = each or max(16, min(MOST, TIMES * size // (tokens * len(spaces))))
     sentences = [text[a:b] for a, b in read.spans]
-    fitted = _fit(encoder, sentences, read, spaces, each, progress, seed)
+    every = tokens + min(tokens, SAMPLE)
+
+    def tell(read: int, what: str) -> None:
+        progress(0.3 + 0.7 * min(1.0, read / every), what)
+
+    fitted = _fit(encoder, sentences, read, spaces, each, tell, seed)
     stored: dict[str, np.ndarray] = {}
     for space, code in fitted.items():
         stored |= {f"{space.name}.{part}": getattr(code, part) for part in ("axes", "bits", "reach")}
     np.savez(folder / "codes.npz", **stored)  # pyright: ignore[reportArgumentType]
-    _encode(encoder, sentences, read, fitted, folder, progress)
+    _encode(encoder, sentences, read, fitted, folder, lambda done: tell(every - tokens + done, "vectors"))
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     return {
         "format": FORMAT, "encoder": encoder.name, "fingerprint": encoder.fingerprint, "layers": encoder.layers,
@@ -164,17 +169,19 @@ def _fit(
     read: Rows,
     spaces: Sequence[Space],
     each: int,
-    progress: Progress,
+    tell: Callable[[int, str], None],
     seed: int,
 ) -> dict[Space, codes.Code]:
     lengths = np.diff(read.first_token)
     order = np.random.default_rng(seed).permutation(len(sentences))
     order = order[: 1 + int(np.searchsorted(np.cumsum(lengths[order]), SAMPLE))]
     samples: dict[Space, list[np.ndarray]] = {space: [] for space in spaces}
+    done = 0
     for _, act, kept in _read(encoder, [sentences[int(i)] for i in order], lengths[order].tolist()):
         for space in spaces:
             samples[space].append(space.of(act)[kept].numpy())
-    progress(0.35, "codes")
+        done += int(kept.sum())
+        tell(min(done, SAMPLE), "codes")
     return {
         space: codes.fit(np.concatenate(samples.pop(space)), each, encoder.heads if space.by == "heads" else 1)
         for space in spaces
@@ -187,7 +194,7 @@ def _encode(
     read: Rows,
     fitted: dict[Space, codes.Code],
     folder: Path,
-    progress: Progress,
+    tell: Callable[[int], None],
 ) -> None:
     tokens = int(read.first_token[-1])
     stores = {space.name: (np.uint8, code.bytes) for space, code in fitted.items()}
@@ -201,6 +208,7 @@ def _encode(
     for name in files:
         with open(folder / f"{name}.npy", "r+b") as file:
             _reserve(file.fileno(), os.path.getsize(file.name))
+    done = 0
     for start in range(0, len(sentences), CHUNK):
         part = [*sentences[start : start + CHUNK]]
         lengths = np.diff(read.first_token[start : start + CHUNK + 1]).tolist()
@@ -213,7 +221,8 @@ def _encode(
                 for name, values in columns.items():
                     files[name][first : first + length] = values[at : at + length]
                 at += length
-        progress(0.35 + 0.65 * min(1.0, read.first_token[min(start + CHUNK, len(sentences))] / tokens), "vectors")
+            done += at
+            tell(done)
     for file in files.values():
         file.flush()
 
