@@ -12,8 +12,8 @@ from pellucid.models.image import ImageClassifier, Output
 PROBES = 10
 """Copies of an image that are asked in both precisions, before the quicker one is trusted with the others."""
 LIMIT = 0.2
-"""The error that is let pass, as a share of how much the answers vary: its square, 4 %, is what it adds to their variance. Where
-fewer answers are summed, whoever asks gives less."""
+"""The error that is let pass, as a share of how much the answers vary: its square, 4 %, is what it adds to their variance.
+Whoever sums fewer answers gives less."""
 
 
 @final
