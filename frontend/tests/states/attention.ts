@@ -1,5 +1,26 @@
 import fc from "fast-check";
-import type { AttentionState } from "../../src/lib/states/attention";
-import { text } from "./values";
+import { type AttentionState, STATISTICS, TOOLS } from "../../src/lib/states/attention";
+import { real, text } from "./values";
 
-export const attention: fc.Arbitrary<AttentionState> = fc.record({ attentionText: text });
+export const attention: fc.Arbitrary<AttentionState> = fc.record({
+  attentionText: text,
+  attentionPair: text,
+  attentionEncoder: text,
+  attentionMasked: fc.array(text),
+  attentionLock: text,
+  attentionEffect: fc.boolean(),
+  attentionBeside: fc.boolean(),
+  attentionText2: text,
+  attentionPair2: text,
+  attentionEncoder2: text,
+  attentionMasked2: fc.array(text),
+  attentionLock2: text,
+  attentionEffect2: fc.boolean(),
+  attentionLayer: real,
+  attentionHeads: fc.option(fc.array(real)),
+  attentionMass: real,
+  attentionHide: fc.boolean(),
+  attentionWords: fc.boolean(),
+  attentionTool: fc.constantFrom(...TOOLS),
+  attentionStatistic: fc.constantFrom(...STATISTICS),
+});
