@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, layerIn, lockOf, lockText, maskedPieces, opacityOf, ranked, reading, rule, shrunk, sideChange, sideOf, spelt, STROKES, strokes,
-  strongest, toggled, type Token, type Weights, widthOf, withMask, wordGroups,
+  type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, layerIn, lockOf, lockText, maskedPieces, opacityOf, ranked, reading, rule, sideChange, sideOf, spelt, STROKES, strokes,
+  strongest, strongestFirst, thumbnail, toggled, type Token, type Weights, widthOf, withMask, wordGroups,
 } from "../src/lib/attention";
 import { COLUMNS, drawing, type Look, rows, type Told } from "../src/lib/attentionFigure";
 import { START } from "../src/lib/states/attention";
@@ -46,10 +46,10 @@ describe("arcs", () => {
       }
     }));
   });
-  it("of one token are its own, the strongest first", () => {
+  it("of one token are its own", () => {
     const seen = attend(WEIGHTS, NONE, [0], 1);
     expect(arcsOf(seen, { side: "from", index: 0 }).map(({ key }) => key)).toEqual([0, 1, 2]);
-    expect(arcsOf(seen, { side: "to", index: 2 }).map(({ query }) => query)).toEqual([2, 0, 1]);
+    expect(strongestFirst(arcsOf(seen, { side: "to", index: 2 })).map(({ query }) => query)).toEqual([2, 0, 1]);
   });
   it("are few paths however many they are, and none is drawn as nothing", () => {
     const many: Arc[] = Array.from({ length: 5000 }, (_, i) => ({ query: i % 100, key: i % 77, weight: (i + 1) / 5000 }));
@@ -123,10 +123,12 @@ describe("layers and heads", () => {
   it("have thumbnails that lose no strong weight", () => {
     const values = new Uint8Array(100).fill(1);
     values[57] = 200;
-    const small = shrunk(values, 10, 3);
+    const small = thumbnail(values, 10, [], 3);
     expect(small.size).toBe(3);
-    expect(Math.max(...small.values)).toBe(200);
-    expect(shrunk(values, 10, 10).values).toBe(values);
+    expect([...small.values]).toEqual([1, 1, 1, 1, 1, 200, 1, 1, 1]);
+    expect(thumbnail(values, 10, [], 48)).toEqual({ values, size: 10 });
+    const hidden = thumbnail(values, 10, Array.from({ length: 10 }, (_, i) => i === 5), 10).values;
+    expect([hidden[57], hidden[5], hidden[0]]).toEqual([0, 0, 1]);
   });
 });
 

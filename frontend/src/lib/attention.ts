@@ -197,7 +197,7 @@ export interface Arc {
   readonly weight: number;
 }
 
-/** The kept arcs, of one token where it is in focus; the strongest first. */
+/** The kept arcs, of one token where it is in focus, by query and key. */
 export function arcsOf({ total, kept, count }: Seen, focus: Focus | null): Arc[] {
   const arcs: Arc[] = [];
   for (let query = 0; query < count; query++) {
@@ -207,8 +207,10 @@ export function arcsOf({ total, kept, count }: Seen, focus: Focus | null): Arc[]
       arcs.push({ query, key, weight: total[query * count + key] ?? 0 });
     }
   }
-  return arcs.sort((a, b) => b.weight - a.weight || a.query - b.query || a.key - b.key);
+  return arcs;
 }
+
+export const strongestFirst = (arcs: readonly Arc[]): Arc[] => [...arcs].sort((a, b) => b.weight - a.weight || a.query - b.query || a.key - b.key);
 
 /** What was done to the weights, for a caption (`Attention.rule` of the library). */
 export function rule(heads: number, hide: boolean, mass: number, words: boolean): string {
@@ -224,7 +226,7 @@ export function rule(heads: number, hide: boolean, mass: number, words: boolean)
 export function reading(tokens: readonly Token[], seen: Seen, focus: Focus | null, total: string): string {
   if (!focus) return "";
   const name = labelled(tokens[focus.index] as Token);
-  const arcs = arcsOf(seen, focus);
+  const arcs = strongestFirst(arcsOf(seen, focus));
   if (arcs.length === 0) return focus.side === "from" ? `“${name}” attends to nothing that is shown.` : `Nothing that is shown attends to “${name}”.`;
   const rest = arcs.length > 5 ? `, and ${arcs.length - 5} more` : "";
   const list = arcs.slice(0, 5).map(({ query, key, weight }) => `“${labelled(tokens[focus.side === "from" ? key : query] as Token)}” ${number(weight)}`).join(", ");
@@ -254,12 +256,13 @@ export const widthOf = (share: number): number => 0.7 + 4.3 * share;
 /** The arcs between two columns `across` apart, in as few paths as there are different strokes; the strongest on top. */
 export function strokes(arcs: readonly Arc[], largest: number, row: number, across: number, focused: boolean): Stroke[] {
   const paths: string[][] = Array.from({ length: STROKES }, () => []);
-  const bend = across * 0.45;
+  const bend = Math.round(across * 0.45);
+  const rest = across - bend;
   for (const { query, key, weight } of arcs) {
     const step = Math.min(STROKES - 1, Math.floor((weight / largest) * STROKES));
     const from = (query + 0.5) * row;
     const to = (key + 0.5) * row;
-    paths[step]?.push(`M0 ${from}C${bend} ${from} ${across - bend} ${to} ${across} ${to}`);
+    paths[step]?.push(`M0 ${from}C${bend} ${from} ${rest} ${to} ${across} ${to}`);
   }
   return paths.flatMap((each, step) => {
     const share = (step + 0.5) / STROKES;
@@ -267,16 +270,33 @@ export function strokes(arcs: readonly Arc[], largest: number, row: number, acro
   });
 }
 
-/** A square of bytes made smaller, so that no strong weight is lost: the largest of each patch. */
-export function shrunk(values: Uint8Array, size: number, most: number): { values: Uint8Array; size: number } {
-  if (size <= most) return { values, size };
-  const found = new Uint8Array(most * most);
-  for (let row = 0; row < size; row++)
+/** A square of bytes made smaller, so that no strong weight is lost: the largest of each patch; 0 for what is hidden. */
+export function thumbnail(values: Uint8Array, size: number, hidden: readonly boolean[], most: number): { values: Uint8Array; size: number } {
+  const small = Math.min(size, most);
+  const found = new Uint8Array(small * small);
+  for (let row = 0; row < size; row++) {
+    if (hidden[row]) continue;
+    const start = Math.floor((row * small) / size) * small;
     for (let column = 0; column < size; column++) {
-      const at = Math.floor((row * most) / size) * most + Math.floor((column * most) / size);
-      found[at] = Math.max(found[at] ?? 0, values[row * size + column] ?? 0);
+      if (hidden[column]) continue;
+      const at = start + Math.floor((column * small) / size);
+      const value = values[row * size + column] ?? 0;
+      if (value > (found[at] ?? 0)) found[at] = value;
     }
-  return { values: found, size: most };
+  }
+  return { values: found, size: small };
+}
+
+/** Red green blue opacity: a blue that is seen on light and on dark ground, the more opaque the larger. */
+export function thumbnailPixels(values: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+  const pixels = new Uint8ClampedArray(4 * values.length);
+  values.forEach((value, i) => {
+    pixels[4 * i] = 38;
+    pixels[4 * i + 1] = 132;
+    pixels[4 * i + 2] = 214;
+    pixels[4 * i + 3] = Math.round(255 * Math.sqrt(value / 255));
+  });
+  return pixels;
 }
 
 // ------------------------------------------------------------------------------------------------------------------- heads

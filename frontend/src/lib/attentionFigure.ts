@@ -1,7 +1,7 @@
 /** The Attention room as a drawing and as a table. */
 import type { Questions } from "../api/types";
 import {
-  type AttentionAnswer, arcsOf, blocks, brief, type Effect, type Focus, labelled, largestOf, type Overview, rule, type Seen, type Side, STATISTIC_NAMES, type Statistic, strokes, type Token, type Weights,
+  type AttentionAnswer, arcsOf, blocks, brief, type Effect, type Focus, labelled, largestOf, type Overview, rule, type Seen, type Side, STATISTIC_NAMES, type Statistic, strokes, strongestFirst, type Token, type Weights,
 } from "./attention";
 import { type Drawing, escaped, wrapped } from "./figure";
 import { number, percent } from "./numbers";
@@ -141,7 +141,9 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
     const grid = overview.statistics[look.statistic];
     cells(`${name} (${unit(look.words)}), layers down, heads across`, grid, unit(look.words) === "share" ? 1 : largestOf(grid), numbers(overview.layers, 1), numbers(overview.heads, 0));
   } else if (look.tool === "effect" && effect) {
-    cells(`Effect of each head when it is taken out (${effect.unit})`, effect.effect, largestOf(effect.effect), effect.layers, effect.heads);
+    const greatest = largestOf(effect.effect);
+    const times = greatest < 0.5 ? 1000 : 1;
+    cells(`Effect of each head when it is taken out (${times === 1 ? "" : "thousandths of "}${effect.unit})`, effect.effect.map((row) => row.map((value) => (value ?? 0) * times)), greatest * times, effect.layers, effect.heads);
     cells("What its attention suggests: share to words, not special tokens", effect.attention, 1, effect.layers, effect.heads);
     say(`Rank correlation of the two: ${effect.spearman === null ? "none" : number(effect.spearman, 2)}. Chosen: ${effect.choices.map(({ text, probability }) => `${text} (${percent(probability)})`).join(", ")}.`, 12, FAINT);
   } else if (look.tool === "glance" && overview) {
@@ -170,7 +172,7 @@ export function* rows(panels: readonly Told[], look: Look): Generator<(string | 
     if (!weights || !seen || !base || !answer) continue;
     const start = [name, side.encoder];
     const text = (at: number): string => labelled(tokens[at] as Token);
-    for (const { query, key, weight } of arcsOf(seen, locked)) {
+    for (const { query, key, weight } of strongestFirst(arcsOf(seen, locked))) {
       yield [...start, layer, "sum", null, query, text(query), key, text(key), weight];
       for (const head of seen.heads) yield [...start, layer, "weight", head, query, text(query), key, text(key), weights.values[(head * weights.count + query) * weights.count + key] ?? 0];
     }
