@@ -223,7 +223,7 @@ export function question(material: Material | null, model: string): string {
   if (!material || !material.word.trim()) return "How much does a word's meaning change from sentence to sentence?";
   const { groups } = groupsOf(material.senses);
   const senses = groups ? [...new Set(groups)] : [];
-  if (senses.length === 2) return `Does ${model} tell ${quoted(material.word)} the ${senses[0]} from ${quoted(material.word)} the ${senses[1]}?`;
+  if (senses.length === 2) return `Does ${model} tell ${quoted(material.word)} (${senses[0]}) from ${quoted(material.word)} (${senses[1]})?`;
   if (senses.length > 2) return `Does ${model} tell the senses of ${quoted(material.word)} apart: ${listed(senses)}?`;
   return `How alike is ${quoted(material.word)} in these ${material.sentences.length} sentences to ${model}?`;
 }
@@ -235,8 +235,11 @@ export function verdict(answer: Comparison): { told: boolean | null; text: strin
   const one = at.separation;
   const similar = answer.metric === "cosine";
   if (!one) {
-    const { layer, random_words } = layerOf(null, answer);
-    return { told: null, text: `In the last layer, ${layer}, two random words have ${number(random_words)}. Give the sentences senses, and how far these lie apart is measured.` };
+    const { layer, random_words, matrix } = layerOf(null, answer);
+    const pairs = offDiagonal(matrix);
+    const mean = number(pairs.reduce((sum, value) => sum + value, 0) / pairs.length);
+    const said = similar ? `the word has similarity ${mean} on average, two random words have ${number(random_words)}` : `the word's vectors lie ${mean} apart on average, those of two random words ${number(random_words)}`;
+    return { told: null, text: `In the last layer, ${layer}, ${said}. Give the sentences senses, and how far these lie apart is measured too.` };
   }
   const told = answer.p_best !== null && answer.p_best <= LEVEL;
   const [within, between] = [number(one.within), number(one.between)];
