@@ -230,7 +230,7 @@ export class Picture {
     return dots.flatMap(({ token, kind, x, y }) => {
       const a = from[token] ?? null;
       const b = to[token] ?? null;
-      if (!a && !b) return [];
+      if (!a && (!b || share === 0)) return [];
       const dx = mix((a ?? b)?.dx ?? 0, (b ?? a)?.dx ?? 0, share);
       const dy = mix((a ?? b)?.dy ?? 0, (b ?? a)?.dy ?? 0, share);
       const far = share === 0 && a?.far ? { x: x + a.far.dx, y: y + a.far.dy } : null;
@@ -494,7 +494,8 @@ export function answerSentence(answer: LayersAnswer | null): string {
   if (!answer) return "";
   const { answer: said, answer_from: from } = answer;
   if (!said) return `No answer is marked: ${from}.`;
-  if (from.startsWith("the example")) return `Marked is the example’s own answer, since no model here gives one${from.replace(/^the example/, "")}.`;
+  // of models that cannot answer at all nothing need be said where one can
+  if (from.startsWith("the example")) return `Marked is the example’s own answer, since no model here gives one${from.replace(/^the example/, "").replace(/[^;(]+ has no question-answering head; /g, "")}.`;
   return `${from} answers this, and it is marked for every model.`;
 }
 

@@ -1,10 +1,12 @@
 /** The view as one drawing in vectors: the pictures of all shown models at one layer, and the phases. On white paper. */
 import { type Drawing, escaped, wrapped } from "../../lib/figure";
-import { answerSentence, axisName, chart, CHART_EDGE, curvesOf, domains, EDGE, finding, HOW, type Kind, KINDS, type LayersAnswer, layerName, LETTER, LINES, type ModelLayers, PHASE_TITLES, PHASES, Picture, SAMPLES, SEED, SIGNS, trustSentence, valued, type Words } from "../../lib/layers";
+import { answerSentence, axisName, chart, CHART_EDGE, curvesOf, domains, EDGE, finding, HOW, type Kind, KINDS, type LayersAnswer, layerName, LETTER, LINES, type Mark, marksOf, meets, type ModelLayers, PHASE_TITLES, PHASES, Picture, SAMPLES, SEED, SIGNS, trustSentence, valued, type Words } from "../../lib/layers";
 
 export interface Look {
   readonly layer: number;
   readonly words: Words;
+  /** What is highlighted for good. */
+  readonly pinned: Mark | null;
   /** Names of the models in the order that gives each its line. */
   readonly known: readonly string[];
   readonly version: string;
@@ -49,8 +51,8 @@ export function drawn(answer: LayersAnswer, models: readonly ModelLayers[], look
   const heading = answer.question;
   write(heading, { size: 20, bold: true, most: 100 });
   write(answer.passage, { most: 180 });
-  if (answer.answer) write(`Answer: ${answer.answer.text}. ${answerSentence(answer)}`, { bold: true });
-  else write(answerSentence(answer));
+  if (answer.answer) write(`Answer: ${answer.answer.text}`, { bold: true });
+  write(answerSentence(answer));
   write(`Hidden states at ${layerName(look.layer)}. ${HOW[answer.basis as "layer" | "shared"]} Pellucid ${look.version}.`, { fill: FAINT });
 
   y += 22;
@@ -137,6 +139,13 @@ function panel(model: ModelLayers, basis: "layer" | "shared", size: { width: num
     if (label.from && dot) parts.push(segment(dot.x, dot.y, label.from.x, label.from.y, colour, 0.8));
     parts.push(said(label.x, label.y + LETTER * 0.35, label.text, { anchor: "middle", fill: colour, bold: label.kind === "answer", halo: true }));
   }
+  marksOf(model.tokens).forEach((one, token) => {
+    const dot = dots[token];
+    if (!dot || !meets(look.pinned, one)) return;
+    const way = picture.path(token);
+    if (way.length) parts.push(`<polyline points="${way.map((at) => `${round(at.x)},${round(at.y)}`).join(" ")}" fill="none" stroke="${INK}"/>`, ...way.map((at, n) => said(at.x + 4, at.y - 4, String(n), { size: 11, fill: FAINT })));
+    parts.push(`<circle cx="${round(dot.x)}" cy="${round(dot.y)}" r="${SIGNS[dot.kind].radius + 5}" fill="none" stroke="${INK}" stroke-width="2"/>`, said(dot.x + SIGNS[dot.kind].radius + 9, dot.y + 5, picture.text(token), { size: 14, bold: true, halo: true }));
+  });
   parts.push("</g>");
   let y = top + 26 + size.height;
   const trust = model.trustworthiness[here];
