@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { START } from "../src/lib/state";
 import {
-  bodyOf, cellText, colour, type Comparison, contrast, decimals, groupsOf, guessed, HEADER, inkOn, layerOf, legendNotes, limits, lines, type Matrix, materialOf, meanings, orderOf, pairOf, parts, pasted, question, questionsOf, runs, verdict,
+  bodyOf, cellText, colour, type Comparison, contrast, decimals, groupsOf, guessed, HEADER, inkOn, layerOf, legendNotes, limits, lines, type Matrix, materialOf, meanings, orderOf, pairOf, parts, pasted, question, questionsOf, runs, verdict, wrongOf,
 } from "../src/lib/words";
 import { figure } from "../src/views/words/figure";
 import { plot } from "../src/views/words/plot";
@@ -56,6 +56,14 @@ describe("what is pasted", () => {
 });
 
 describe("the question", () => {
+  it.each([
+    ["no word 'apple' in sentence 2 ('a pear')", 1],
+    ["the text number 1 is empty; there is nothing to read", 0],
+    ["sentences.12: String should have at most 1000 characters", 12],
+    ["sentences: Tuple should have at most 64 items after validation, not 65", null],
+    ["1 sentences to compare; give a list of two or more", null],
+    ["the word is empty; there is nothing to look for", null],
+  ])("that is refused with “%s” has a sentence to look at", (error, at) => { expect(wrongOf(error)).toBe(at); });
   it("is about the example, or about what the link holds", () => {
     const example = { name: "apple", title: "", word: "apple", sentences: ["a", "b"], labels: ["x", "y"], needs: null };
     expect(materialOf(START, null)).toBeNull();

@@ -114,6 +114,13 @@ export const pasted = (text: string): { sentence: string; sense: string }[] =>
     return sentence ? [{ sentence, sense: at < 0 ? "" : line.slice(0, at).trim() }] : [];
   });
 
+/** Which sentence, from 0, an error is about; null where it is about none or all. */
+export function wrongOf(error: string): number | null {
+  const counted = /(?:\bsentence|\btext number) (\d+)/.exec(error);
+  const field = /^sentences\.(\d+)/.exec(error);
+  return counted ? Number(counted[1]) - 1 : field ? Number(field[1]) : null;
+}
+
 /** Which sentence stands in which row: as given, or senses together in the order in which they first come. */
 export function orderOf(senses: readonly string[], how: WordsState["wordsOrder"]): number[] {
   const given = senses.map((_, n) => n);
