@@ -45,6 +45,10 @@ export function size(bytes: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
+/** `0 to 6`, or `1, 3, 4`. */
+export const listed = (numbers: readonly number[]): string =>
+  numbers.length > 2 && numbers.every((one, n) => one === (numbers[0] ?? 0) + n) ? `${numbers[0]} to ${numbers.at(-1)}` : numbers.join(", ");
+
 export const grouped = (count: number): string => count.toLocaleString("en");
 
 /** A name as the server takes it, from a file's or anything; a number behind it where it is taken. */
@@ -373,13 +377,14 @@ export function drawing(figure: Figure): Drawing {
   const column = 62;
   const room = LEFT - 56 - column * figure.offsets.length;
   y = top;
-  parts.push(say(MARGIN, y, "like", 12, "bold"), say(MARGIN + 56, y, "sentence", 12, "bold"));
+  parts.push(say(MARGIN, y, "alike", 12, "bold"), say(MARGIN + 56, y, "sentence", 12, "bold"));
   figure.offsets.forEach((offset, n) => parts.push(say(MARGIN + 56 + room + n * column + 8, y, offsetName(offset), 12, "bold")));
   for (const hit of figure.hits) {
     y += 22;
     parts.push(say(MARGIN, y, likeness(hit.similarity), 12));
     figure.offsets.forEach((offset, n) => parts.push(say(MARGIN + 56 + room + n * column + 8, y, tagAt(hit, offset, figure.tag), 11)));
-    const lines = broken(pieces(hit), Math.floor(room / 6.8));
+    const shown = pieces(hit);
+    const lines = broken(shown[0]?.gap ? [{ ...shown[0], text: "… " }, ...shown.slice(1)] : shown, Math.floor(room / 6.8));
     lines.forEach((line, n) => parts.push(`<text x="${MARGIN + 56}" y="${y + n * LINE}" font-size="12.5" fill="${INK}" xml:space="preserve">${line.map(spanned).join("")}</text>`));
     y += (lines.length - 1) * LINE;
   }
