@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CorpusEntry, SearchAnswer } from "../src/api/types";
 import {
-  barsOf, beginning, broken, chosenCorpus, chosenLayer, chosenToken, corpusBody, cost, drawing, duration, everythingCsv, free, type Hit, type Histogram, histogramsCsv,
+  barsOf, beginning, chosenCorpus, chosenLayer, chosenToken, corpusBody, cost, duration, everythingCsv, free, type Hit, type Histogram, histogramsCsv,
   hitsCsv, MOST_BYTES, offsetsOf, pieces, plain, pText, ruleOf, size, sorted, spacesOf, summary, tagAt, toggled, type Token, usual, wrongName, wrongText,
 } from "../src/lib/corpus";
+import { broken, drawing } from "../src/views/corpus/figure";
 
 const word = (text: string, start: number, pos = "NOUN") => ({ text, start, end: start + text.length, pos, dep: "pobj", ent: "" });
 const SENTENCE = "The bank of the river was steep.";
