@@ -6,6 +6,7 @@ import importlib.util
 import pickle
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 import pellucid as pl
 from pellucid.models import watch as watching
+from pellucid.models.engine import Compiled
 from pellucid.models.image import Output
 from pellucid.models.watch import LIMIT, PROBES, Watch
 from tests import networks
@@ -118,7 +120,7 @@ class Rough:
 
     def __init__(self, model: pl.ImageClassifier, offset: float, noise: float) -> None:
         self.model, self.offset, self.noise = model, offset, noise
-        self.asked = {"float32": 0, "bfloat16": 0}
+        self.asked, self.has_bfloat16 = {"float32": 0, "bfloat16": 0}, True
         self.generator = torch.Generator().manual_seed(0)
 
     def __call__(self, features: Tensor, precision: str) -> Tensor:
@@ -129,12 +131,17 @@ class Rough:
         return logits + self.offset + self.noise * torch.randn(logits.shape, generator=self.generator)
 
 
+def asking(rough: Rough, target: Tensor, output: Output) -> Watch:
+    """A watch over it, in place of what the engine would compile."""
+    with mock.patch.object(pl.ImageClassifier, "compiled", rough):
+        return Watch(rough.model, target, output)
+
+
 def watched(offset: float, noise: float, copies: int = 60, output: Output = "logit") -> tuple[Watch, Rough, Tensor, Tensor]:
     """A watch over copies of one image, what it was asked, its answers and the exact ones."""
     model = wrapped(networks.smooth_cnn())
-    watch = Watch(model, torch.tensor([1]), output)
     rough = Rough(model, offset, noise)
-    watch._compiled = rough
+    watch = asking(rough, torch.tensor([1]), output)
     features = torch.rand(copies, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     exact = model.values(features, torch.ones(copies, dtype=torch.long), output)
     answers = torch.cat([watch(part, torch.zeros(len(part), dtype=torch.long)) for part in features.split(7)])
@@ -161,15 +168,14 @@ def test_bfloat16_is_trusted_only_where_it_errs_little_beside_what_the_answers_v
         assert float(watch.error[0]) == pytest.approx(share, rel=0.6)
         assert 0 < (answers - exact).std() < 2 * share * exact.std()
     else:
-        assert torch.equal(answers, exact)
+        torch.testing.assert_close(answers, exact, rtol=0, atol=1e-6)
         assert float(watch.error[0]) == 0
         assert rough.asked["float32"] == 60
 
 
 def test_each_image_is_trusted_by_its_own_copies() -> None:
     model = wrapped(networks.smooth_cnn())
-    watch = Watch(model, torch.tensor([1, 1]), "logit")
-    watch._compiled = Rough(model, 0.0, 1e-3 * spread())
+    watch = asking(Rough(model, 0.0, 1e-3 * spread()), torch.tensor([1, 1]), "logit")
     one, many = torch.zeros(30, 3, 16, 16), torch.rand(30, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     owners = torch.arange(60) % 2
     features = torch.stack([one, many], 1).flatten(0, 1)
@@ -179,7 +185,22 @@ def test_each_image_is_trusted_by_its_own_copies() -> None:
     assert watch.notes == {"engine": "openvino; in bfloat16, once compared with float32: 1 of 2 images"}
 
 
-def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch() -> None:
+def test_a_cpu_without_bfloat16_is_asked_in_float32_and_nothing_twice() -> None:
+    model = wrapped(networks.smooth_cnn())
+    rough = Rough(model, 5.0, 1.0)
+    rough.has_bfloat16 = False
+    watch = asking(rough, torch.tensor([1]), "logit")
+    features = torch.rand(40, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    answers = watch(features, torch.zeros(40, dtype=torch.long))
+    torch.testing.assert_close(answers, model.values(features, torch.ones(40, dtype=torch.long)), rtol=0, atol=1e-6)
+    assert rough.asked == {"float32": 40, "bfloat16": 0}
+    assert watch.asked_twice == 0
+    assert watch.notes == {"engine": "openvino; in float32: this CPU does not compute in bfloat16"}
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Compiled, "has_bfloat16", native)
     model = quick(networks.smooth_cnn())
     images = pictures(model, 2)
     exact = model.on("torch")
@@ -189,13 +210,14 @@ def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch() -> None:
     ]
     for method, options in cases:
         a, b = (pl.explain(one, images, method=method, target=[0, 1], **options) for one in (model, exact))
-        assert a.notes["engine"].startswith("openvino; in bfloat16, once compared with float32: ")
+        said = "openvino; in bfloat16, once compared with float32: " if native else "openvino; in float32: this CPU"
+        assert a.notes["engine"].startswith(said)
         assert "engine" not in b.notes
-        assert a.work.forwards > b.work.forwards, "what was asked in both precisions is counted"
+        assert (a.work.forwards > b.work.forwards) is native, "what was asked in both precisions is counted"
         for got, expected in zip(a.scores.flatten(1), b.scores.flatten(1), strict=True):
             assert torch.corrcoef(torch.stack([got, expected]))[0, 1] > 0.99
         if method == "occlusion":
-            assert (a.error > 0).any(), "a map in bfloat16 is not called exact"
+            assert bool((a.error > 0).any()) is native, "a map in bfloat16 is not called exact"
 
 
 def test_without_openvino_everything_else_works(monkeypatch: pytest.MonkeyPatch) -> None:

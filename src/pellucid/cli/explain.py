@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pellucid.cli.console import engine_flag, json_flag, model_flag, out_flag, print_json, print_table, progress
-from pellucid.cli.flags import flags, given
+from pellucid.cli.flags import above_zero, flags, given
 
 
 class MethodCommands(click.Group):
@@ -41,7 +41,6 @@ def explain() -> None:
 
 def method_command(method: Any) -> click.Command:
     """The command of one method: its own options, and those that every method has."""
-    above_zero = click.FloatRange(min=0, min_open=True)
     presets = click.Choice(list(method.presets)) if method.presets else None
     evidence = "Say how far each map can be trusted; costs as much again, or 120 network passes where that is more."
     against = "Why the target rather than this class: the difference of the two logits."
@@ -181,7 +180,7 @@ def one(
         "probability": float(classifier.values(images.features, a.target, "probability")),
         "error": a.worst_error,
         "error_name": a.error_name,
-        "tolerance_reached": None if asked["tolerance"] is None else a.worst_error <= asked["tolerance"],
+        "tolerance_reached": None if asked["tolerance"] is None else method.margin * a.worst_error <= asked["tolerance"],
         "unit": a.unit,
         "least": float(a.map().min()),
         "greatest": float(a.map().max()),

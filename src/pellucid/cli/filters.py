@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pellucid.cli.console import json_flag, model_flag, numbers, out_flag, print_json, print_table, progress
-from pellucid.cli.flags import flags, given
+from pellucid.cli.flags import above_zero, flags, given
 
 
 def _command() -> click.Command:
@@ -21,6 +21,7 @@ def _command() -> click.Command:
         click.Option(["--on", "sources"], multiple=True, metavar="SOURCE",
                      help="Pictures to show where the filters fire and which patches excite them most; may be given again."),
         click.Option(["--preset"], type=click.Choice(list(ascent.presets)), help="A named set of options."),
+        click.Option(["--deadline"], type=above_zero, help="Stop the ascent after this many seconds."),
         out_flag,
         json_flag,
         *flags(ascent.options),
@@ -36,8 +37,8 @@ def _command() -> click.Command:
 
 
 def run(
-    layer: str, wanted: tuple[str, ...], model: str, sources: tuple[str, ...], preset: str | None, out: Path, as_json: bool,
-    **values: Any,
+    layer: str, wanted: tuple[str, ...], model: str, sources: tuple[str, ...], preset: str | None, deadline: float | None,
+    out: Path, as_json: bool, **values: Any,
 ) -> int:  # fmt: skip
     """Synthesise, draw and keep on record; with pictures, their maps and patches too."""
     from pellucid.inputs.photograph import expand
@@ -48,7 +49,7 @@ def run(
     from pellucid.pictures.images import draw_filters, draw_patches, draw_where
     from pellucid.render.figures import save
     from pellucid.store import write_whole
-    from pellucid.stream import drain
+    from pellucid.stream import bounded, drain
 
     classifier = load_classifier(model)
     chosen = numbers(wanted, "filter", "FILTER", "0 3-5") or list(range(min(8, filter_layer(classifier, layer).shape[0])))
@@ -57,7 +58,7 @@ def run(
     images = classifier.read(pictures) if pictures else None
     with progress(1.0, f"filters of {layer}") as advance:
         stream = ascent.stream(classifier, layer, chosen, images if options.get("start") == "images" else None, **options)
-        made = drain(stream, lambda step: advance(step.work.fraction, f"filters of {layer}"))
+        made = drain(bounded(stream, deadline=deadline), lambda step: advance(step.work.fraction, f"filters of {layer}"))
     made = replace(made, view=dict(ascent.preset(preset).view) if preset else {})
     stem = re.sub(r"[^\w.-]", "_", layer)
     record = write_whole(out / f"{stem}.filters.safetensors", made.to_record())

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from pellucid.registry import OptionValue
 
+above_zero = click.FloatRange(min=0, min_open=True)
+
 
 def flags(options: type[BaseModel]) -> list[click.Parameter]:
     """One flag an option. A flag that is not given stays out of the call, so that presets and lifted bounds can tell."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pellucid.cli.console import json_flag, print_json, print_table, progress
-from pellucid.cli.flags import flags, given
+from pellucid.cli.flags import above_zero, flags, given
 
 TRUST = "trust"
 
@@ -46,7 +46,6 @@ _records = click.Argument(["records"], nargs=-1, required=True, type=click.Path(
 
 def metric_command(metric: Any) -> click.Command:
     """The command of one metric: its own options, and those that every metric has."""
-    above_zero = click.FloatRange(min=0, min_open=True)
     common: list[click.Parameter] = [
         _records,
         click.Option(["--tolerance"], type=above_zero, help="Stop as soon as no interval reaches further than this."),

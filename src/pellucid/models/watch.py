@@ -22,7 +22,8 @@ class Watch:
 
     With `engine="torch"` it is `ImageClassifier.values`. With OpenVINO the first `PROBES` copies of each image are asked in
     float32 and in bfloat16. From then on an image is asked about in bfloat16, and the mean difference of its probes is taken
-    off, unless the rest of the difference is above `limit` of how much the exact answers vary; then float32 stays.
+    off, unless the rest of the difference is above `limit` of how much the exact answers vary; then float32 stays. On a CPU
+    that does not compute in bfloat16 it stays too, and nothing is compared.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Watch:
         self._model, self._target, self._limit = model, target, limit
         self._output: Output = output
         self._compiled: Quick | None = model.compiled
+        self._compares = self._compiled is not None and self._compiled.has_bfloat16
         self._exact: list[list[float]] = [[] for _ in target]
         self._rough: list[list[float]] = [[] for _ in target]
         self._offset = torch.zeros(len(target))
@@ -48,6 +50,8 @@ class Watch:
         wanted = self._target[owners]
         if self._compiled is None:
             return self._model.values(copies, wanted, self._output)
+        if not self._compares:
+            return self._values(self._compiled, copies, wanted, "float32")
         values = torch.empty(len(copies))
         quick = self.quick[owners]
         values[~quick] = self._values(self._compiled, copies[~quick], wanted[~quick], "float32")
@@ -66,6 +70,8 @@ class Watch:
         """What an attribution says of it: nothing with torch."""
         if self._compiled is None:
             return {}
+        if not self._compares:
+            return {"engine": "openvino; in float32: this CPU does not compute in bfloat16"}
         return {
             "engine": f"openvino; in bfloat16, once compared with float32: {int(self.quick.sum())} of {len(self.quick)} images"
         }
