@@ -95,7 +95,10 @@ def test_occlusion(small_network: ImageClassifier, window: int, stride: int, fil
         baselines=hidden,
         target=TARGET,
     )
-    assert_equal(a.scores.expand(-1, 3, -1, -1), theirs)
+    # a difference of two logits is no closer than they are rounded, which the size of a batch decides on some processors
+    rounding = 8 * torch.finfo(torch.float32).eps * float(small_network.logits(images.features).abs().max())
+    torch.testing.assert_close(a.scores.expand(-1, 3, -1, -1), theirs, rtol=1e-4, atol=rounding)
+    assert float(theirs.abs().max()) > 1000 * rounding
 
 
 LAYERS = {"Sequential": ("2", "4", "5"), "Residual": ("norm", "down")}
