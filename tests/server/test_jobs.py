@@ -3,6 +3,7 @@
 import base64
 import gc
 import json
+import os
 import random
 import threading
 import time
@@ -13,7 +14,9 @@ import pytest
 import torch
 
 import pellucid as pl
+from pellucid.server import sources
 from pellucid.server.jobs import Run
+from pellucid.server.results import Results
 from pellucid.server.sources import observations
 from pellucid.store import Record
 from tests.conftest import MEAN, STD
@@ -319,6 +322,38 @@ def test_a_full_disk_fails_the_job_and_leaves_nothing(client, monkeypatch, tmp_p
     assert said["state"] == "failed"
     assert "disk is full" in said["error"]
     assert not list((tmp_path / "results").glob("*"))
+
+
+def test_results_beyond_the_room_are_let_go_but_not_those_just_looked_at(tmp_path):
+    kept = Results(tmp_path, room=2_500)
+    for age, id in enumerate(("a" * 24, "b" * 24)):
+        kept.write(id, b"x" * 600, b"y" * 400)
+        os.utime(tmp_path / f"{id}.json", (age, age))
+    assert kept.read("a" * 24) == b"x" * 600
+    kept.write("c" * 24, b"x" * 600, b"y" * 400)
+    assert [kept.has(id * 24) for id in "abc"] == [True, False, True]
+    assert not kept.record_path("b" * 24).exists()
+    kept.write("d" * 24, b"x" * 5_000, None)
+    assert [kept.has(id * 24) for id in "abcd"] == [False, False, False, True], "what was just found stays, whatever its size"
+
+
+def test_a_result_that_was_let_go_is_found_anew(client, tmp_path):
+    id = start(client, question())
+    assert finished(client, id)["state"] == "done"
+    for path in (tmp_path / "results").iterdir():
+        path.unlink()
+    assert start(client, question()) == id
+    assert finished(client, id)["state"] == "done"
+
+
+def test_a_full_disk_at_an_upload_is_said_as_such(client, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "cannot write: the disk is full; 1 MB are needed")
+
+    monkeypatch.setattr(sources, "write_whole", full)
+    answer = client.post("/api/uploads", content=jpeg())
+    assert answer.status_code == 507
+    assert "disk is full" in answer.json()["detail"]
 
 
 def test_an_unknown_job_is_not_there(client):

@@ -1,6 +1,7 @@
 """The lab's server: Requests in, streams out. Thin: every number comes from the functions that the shell calls."""
 
 import asyncio
+import errno
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -55,7 +56,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, why in {
         400: "Not a request that can be read", 401: "No token", 403: "From another site", 404: "Not there",
         413: "Too large", 415: "Not JSON", 421: "Asked for under another name", 422: "Not what is wanted here",
-        503: "Busy; see Retry-After",
+        503: "Busy; see Retry-After", 507: "The disk is full",
     }.items()
 }  # fmt: skip
 UNFINISHED: dict[int | str, dict[str, Any]] = {409: {"content": PROBLEM, "description": "Not done"}}
@@ -168,7 +169,8 @@ def _on_errors(app: FastAPI) -> None:
     """Errors as HTTP: what the library raises for what it was given is a 422 with its own text."""
 
     async def from_library(request: Request, error: Exception) -> Response:
-        return problem(422, str(error))
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return problem(507 if full else 422, str(error))
 
     async def unknown_name(request: Request, error: Exception) -> Response:
         return problem(404 if request.method in ("GET", "DELETE") else 422, str(error))

@@ -1,5 +1,6 @@
 """What jobs have found, in a folder: the answer as JSON, and beside it the record that can be run again."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -9,6 +10,8 @@ from pellucid.store import SUFFIX, write_whole
 
 STALE = 60.0
 """Seconds after which a half-written file is nobody's any more."""
+ROOM = 2_000_000_000
+"""Bytes of results that are kept; beyond, those that were not asked for longest are let go."""
 
 
 def check_writable(folder: Path) -> None:
@@ -25,10 +28,10 @@ def check_writable(folder: Path) -> None:
 
 @final
 class Results:
-    """A folder of results by a job's id. Each appears whole or not at all: the answer is written last."""
+    """Results by a job's id in a folder, of at most `room` bytes. Each appears whole or not at all: its answer comes last."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, room: int = ROOM) -> None:
+        self.folder, self._room = folder, room
         for left in folder.glob(".*"):  # of a process that was killed as it wrote
             if left.is_file() and time.time() - left.stat().st_mtime > STALE:
                 left.unlink(missing_ok=True)
@@ -45,6 +48,7 @@ class Results:
         except OSError:
             self.record_path(id).unlink(missing_ok=True)
             raise
+        self._forget(id)
 
     def has(self, id: str) -> bool:
         return self._path(id).is_file()
@@ -52,9 +56,23 @@ class Results:
     def read(self, id: str) -> bytes | None:
         """The answer's JSON; None where there is none."""
         try:
+            os.utime(self._path(id))
             return self._path(id).read_bytes()
         except FileNotFoundError:
             return None
 
     def _path(self, id: str) -> Path:
         return self.folder / f"{id}.json"
+
+    def _forget(self, newest: str) -> None:
+        """Lets go of what was not asked for longest, an answer before its record, until the rest has room."""
+        sizes = {path.stem: path.stat() for path in self.folder.glob("*.json")}
+        records = {id: self.record_path(id).stat().st_size for id in sizes if self.record_path(id).is_file()}
+        held = sum(stat.st_size + records.get(id, 0) for id, stat in sizes.items())
+        for id in sorted(sizes, key=lambda id: sizes[id].st_mtime_ns):
+            if held <= self._room:
+                return
+            if id != newest:
+                self._path(id).unlink(missing_ok=True)
+                self.record_path(id).unlink(missing_ok=True)
+                held -= sizes[id].st_size + records.get(id, 0)
