@@ -93,6 +93,15 @@ export async function html(exports: Exports, lab: LiveLab, jobs: Jobs, catalog: 
   return page(code ?? "", sheet ?? "", saved, `Pellucid: ${exports.name}`);
 }
 
+/** What `pellucid replay` asks again: the questions that can be, by their keys, with the answers to them. */
+export function recordOf(questions: readonly string[], answers: ReadonlyMap<string, unknown>, version: string): string {
+  const asked = questions.flatMap((key) => {
+    const space = key.indexOf(" ");
+    return space < 0 || !answers.has(key) ? [] : [{ path: key.slice(0, space), body: JSON.parse(key.slice(space + 1)) as unknown, answer: answers.get(key) }];
+  });
+  return JSON.stringify({ kind: "pellucid view", pellucid: version, questions: asked }, null, 1);
+}
+
 async function fetched(address: string): Promise<Response> {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address} answered ${answer.status}, so the copy would lack it.`);

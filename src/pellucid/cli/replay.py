@@ -1,48 +1,75 @@
 """`pellucid replay RECORD...`"""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pellucid.cli.console import json_flag, print_json, progress
 
+_store = click.Option(
+    ["--store"], type=click.Path(path_type=Path), default=Path("pellucid-out/lab"), show_default=True,
+    help="The lab's folder, whose corpora a view of a search is asked of again.",
+)  # fmt: skip
 
-@click.command(params=[json_flag], epilog="Example: pellucid replay pellucid-out/other_coffee_cup.smoothgrad.safetensors")
+
+@click.command(
+    params=[_store, json_flag], epilog="Example: pellucid replay pellucid-out/other_coffee_cup.smoothgrad.safetensors"
+)
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
-def replay(records: tuple[Path, ...], as_json: bool) -> int:
+def replay(records: tuple[Path, ...], store: Path, as_json: bool) -> int:
     """Run each RECORD again and say whether it comes out the same.
 
-    Exit code 0 when every record was reproduced (bit by bit, or up to rounding), 1 otherwise.
+    A record is what `pellucid explain` writes or the lab exports: a JSON file where it is of texts. Exit code 0 when every
+    record was reproduced (bit by bit, or up to rounding), 1 otherwise.
     """
-    from pellucid.replay import replay as run_again
-
     results, failed = [], 0
     with progress(float(len(records)), "replaying") as advance:
         for number, path in enumerate(records):
             advance(float(number), f"replaying {path.name}")
             try:
-                again = run_again(path)
+                found = _of_texts(path, store) if _is_view(path) else _of_pictures(path)
             except (ValueError, KeyError, OSError) as error:
                 failed += 1
                 results.append({"record": str(path), "error": str(error)})
                 if not as_json:
                     click.echo(f"{path}: {error}", err=True)
                 continue
-            failed += again.difference >= 1e-4
-            results.append(
-                {
-                    "record": str(path),
-                    "verdict": again.verdict,
-                    "identical": again.identical,
-                    "difference": again.difference,
-                    "notes": list(again.notes),
-                    "request": again.record.request.model_dump(mode="json"),
-                }
-            )
+            failed += not found.pop("reproduced")
+            results.append({"record": str(path), **found})
             if not as_json:
-                click.echo(f"{path}: {again.verdict}")
-                for note in again.notes:
+                click.echo(f"{path}: {found['verdict']}")
+                for note in found["notes"]:
                     click.echo(f"  {note}")
     if as_json:
         print_json({"results": results})
     return 1 if failed else 0
+
+
+def _is_view(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"{"
+
+
+def _of_pictures(path: Path) -> dict[str, Any]:
+    from pellucid.replay import replay as run_again
+
+    again = run_again(path)
+    return {
+        "verdict": again.verdict, "identical": again.identical, "difference": again.difference, "notes": list(again.notes),
+        "request": again.record.request.model_dump(mode="json"), "reproduced": again.difference < 1e-4,
+    }  # fmt: skip
+
+
+def _of_texts(path: Path, store: Path) -> dict[str, Any]:
+    from pellucid import __version__
+    from pellucid.server.views import ask_again, read_view
+
+    view = read_view(path.read_bytes())
+    again = list(ask_again(view, store))
+    worst = max(again, key=lambda one: (not one.identical, one.difference))
+    notes = [] if view.pellucid == __version__ else [f"pellucid was {view.pellucid}, is {__version__}"]
+    return {
+        "verdict": worst.verdict, "identical": worst.identical, "difference": worst.difference, "notes": notes,
+        "questions": [{"path": one.path, "verdict": one.verdict} for one in again], "reproduced": worst.reproduced,
+    }  # fmt: skip
