@@ -47,6 +47,8 @@ def replay(records: tuple[Path, ...], store: Path, as_json: bool) -> int:
 
 
 def _is_view(path: Path) -> bool:
+    if not path.is_file():
+        return False  # whoever reads a record says what is the matter
     with path.open("rb") as file:
         return file.read(1) == b"{"
 
