@@ -65,7 +65,7 @@ def test_on_opening_an_example_is_compared_and_nothing_jumps(page: Page, lab: st
     expect(page.locator(".verdict")).to_contain_text(f"Yes, most clearly in layer {apart.best}: ")
     layers = page.get_by_role("toolbar").get_by_role("button")
     expect(layers).to_have_count(7)
-    expect(page.get_by_role("button", name=re.compile(rf"^Layer {apart.best}, the best"))).to_have_attribute(
+    expect(page.get_by_role("button", name=re.compile(rf"^layer {apart.best} ★ best"))).to_have_attribute(
         "aria-pressed", "true"
     )
     expect(page.get_by_role("complementary").locator("mark")).to_have_text([c.word for c in compared().chosen])
@@ -97,9 +97,9 @@ def test_layers_by_slider_thumbnails_and_table(page: Page, lab: str):
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="Layer 4: each sentence with each other")).to_be_visible()
     assert value(page) == pytest.approx(float(compared().at(4)[0, 5]), abs=1e-5)
-    page.get_by_role("button", name=re.compile("^Layer 4: ")).focus()
+    page.get_by_role("button", name=re.compile("^layer 4 ")).focus()
     page.keyboard.press("End")
-    expect(page.get_by_role("button", name=re.compile("^Layer 6: "))).to_be_focused()
+    expect(page.get_by_role("button", name=re.compile("^layer 6 "))).to_be_focused()
     expect(page).to_have_url(re.compile("wordsLayer=6"))
     page.get_by_role("button", name="Look at layer 0").click()
     expect(page.get_by_role("heading", name="Layer 0: each sentence with each other")).to_be_visible()
