@@ -1,5 +1,6 @@
 """The Attention room in Chromium: what it shows is what the library says."""
 
+import base64
 import csv
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import pellucid as pl
@@ -152,6 +154,7 @@ def test_a_masked_word_is_guessed_and_another_encoder_is_offered_where_none_gues
     guesses = pl.fill_mask(enc, hidden, top=5)[0][0].guesses
     rows = panel.get_by_role("group", name="Masked words").locator("li")
     expect(rows).to_have_text([re.compile(rf"{re.escape(g.token)}.*{re.escape(percent(g.probability))}") for g in guesses])
+    page.mouse.move(0, 0)
     has_arcs(shown(page), pl.attend(enc.activations(hidden), 3, hide_special=True, mass=0.5))
     token(panel, "to", 4).focus()
     page.keyboard.press("m")
@@ -293,6 +296,7 @@ def test_a_link_brings_back_exactly_what_was_seen(page: Page, lab: str):
     panel = opened(page, lab)
     page.get_by_label("Sentence", exact=True).fill(text)
     page.get_by_label("Second sentence, if you like").fill("a&b=c")
+    assert "attentionText" not in page.url
     page.get_by_role("button", name="Show", exact=True).click()
     shown(page)
     page.get_by_label("Hide special tokens").uncheck()
@@ -337,6 +341,10 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
     arcs = sum(path.attrib["d"].count("M") for path in drawn.iter("{http://www.w3.org/2000/svg}path"))
     assert arcs == int(seen.kept.sum())
     assert saved(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
+    kept = json.loads(saved(page, "Record", tmp_path).read_text())["questions"]
+    layer = next(one["answer"] for one in kept if one["path"] == "/api/text/attention" and one["body"]["layer"] == 3)
+    sent = torch.frombuffer(bytearray(base64.b64decode(layer["attention"])), dtype=torch.float32).reshape(12, 16, 16)
+    torch.testing.assert_close(sent, pl.attend(enc.activations(enc.hide(enc.read(TEXT), [TROPHY])), 3).per_head)
 
 
 def test_an_exported_page_opens_by_itself_with_the_network_off(page: Page, lab: str, tmp_path: Path, browser: Browser):
