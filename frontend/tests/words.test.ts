@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { START } from "../src/lib/state";
 import {
-  bodyOf, cellText, colour, type Comparison, contrast, decimals, groupsOf, guessed, HEADER, inkOn, layerOf, legendNotes, limits, lines, type Matrix, materialOf, meanings, orderOf, pairOf, parts, pasted, question, questionsOf, runs, verdict, wrongOf,
+  bodyOf, cellText, colour, type Comparison, contrast, decimals, dividesOf, groupsOf, guessed, HEADER, inkOn, layerOf, legendNotes, limits, lines, type Matrix, materialOf, meanings, orderOf, pairOf, parts, pasted, question, questionsOf, runs, verdict, wrongOf,
 } from "../src/lib/words";
 import { figure } from "../src/views/words/figure";
 import { plot } from "../src/views/words/plot";
@@ -47,6 +47,8 @@ describe("senses", () => {
     expect(orderOf(senses, "given")).toEqual([0, 1, 2, 3, 4]);
     expect(orderOf(senses, "sense")).toEqual([0, 2, 1, 3, 4]);
     expect(runs([0, 2, 1, 3, 4], senses)).toEqual([{ sense: "b", count: 2 }, { sense: "a", count: 2 }, { sense: "", count: 1 }]);
+    expect(dividesOf([0, 2, 1, 3, 4], senses)).toEqual([2, 4]);
+    expect(dividesOf([0, 1, 2, 3, 4], senses)).toEqual([]);
   });
 });
 

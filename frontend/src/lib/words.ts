@@ -141,6 +141,14 @@ export function runs(order: readonly number[], senses: readonly string[]): { sen
   return found;
 }
 
+/** Before which rows a line divides the senses: none where they do not stand together, since there would be one everywhere. */
+export function dividesOf(order: readonly number[], senses: readonly string[]): number[] {
+  const found = runs(order, senses);
+  if (found.length !== new Set(found.map(({ sense }) => sense)).size) return [];
+  let at = 0;
+  return found.slice(1).map((_, n) => (at += found[n]?.count ?? 0));
+}
+
 export function layerOf(wanted: number | null, answer: Comparison): Comparison["layers"][number] {
   const number_ = wanted ?? answer.best ?? answer.layers.at(-1)?.layer;
   const found = answer.layers.find(({ layer }) => layer === number_) ?? answer.layers.at(-1);

@@ -2,7 +2,7 @@
 import { legendColours, type Limits, ticks } from "../../lib/colours";
 import { type Drawing, escaped, wrapped } from "../../lib/figure";
 import { number, printed } from "../../lib/numbers";
-import { cellText, colour, css, decimals, GREY, inkOn, layerOf, legendNotes, limits, marked, orderOf, pairOf, runs, type Shown, verdict } from "../../lib/words";
+import { cellText, colour, css, decimals, dividesOf, GREY, inkOn, layerOf, legendNotes, limits, marked, orderOf, pairOf, type Shown, verdict } from "../../lib/words";
 import type { WordsState } from "../../lib/states/words";
 import { type Curve, plot } from "./plot";
 
@@ -134,9 +134,8 @@ function squares(matrix: Shown["answer"]["layers"][number]["matrix"], within: Li
   for (const [row, i] of order.entries())
     for (const [column, j] of order.entries())
       out.push(`<rect x="${left + column * cell}" y="${top + row * cell}" width="${cell + 0.2}" height="${cell + 0.2}" fill="${css(i === j || !within ? GREY : colour(matrix[i]?.[j], within))}"/>`);
-  let at = 0;
-  for (const { count } of runs(order, senses).slice(0, -1)) {
-    at += count * cell;
+  for (const line of dividesOf(order, senses)) {
+    const at = line * cell;
     out.push(`<path d="M${left} ${top + at}h${order.length * cell}M${left + at} ${top}v${order.length * cell}" stroke="#101214" stroke-width="1.5"/>`);
   }
   return out;
