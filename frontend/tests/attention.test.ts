@@ -24,6 +24,7 @@ describe("arcs", () => {
   });
   it("keep the edge that reaches the mass, also where 32 bits fall short of it", () => {
     expect([...strongest(Float32Array.of(0.5, 0.3, 0.2), 3, 0.8)].slice(0, 3)).toEqual([1, 1, 0]);
+    expect([...strongest(Float32Array.of(0.7, 0.2, 0.1), 3, 0.7)].slice(0, 3)).toEqual([1, 0, 0]); // float32 0.7 is less than 0.7
   });
   it("are all of those with weight at mass 1, and none without heads", () => {
     expect([...attend(WEIGHTS, NONE, [0], 1).kept]).toEqual([1, 1, 1, 1, 1, 1, 0, 0, 1]);
