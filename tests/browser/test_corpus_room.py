@@ -167,9 +167,14 @@ def test_a_build_goes_on_beside_other_texts_and_stops_for_pictures(page: Page, l
     answered(page)
 
 
-def test_hits_are_the_librarys(page: Page, lab: str, book: str, made: pl.Corpus):
+def test_hits_are_the_librarys_and_nothing_jumps_when_they_come(page: Page, lab: str, book: str, made: pl.Corpus):
+    page.add_init_script(
+        "window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) "
+        "if (!e.hadRecentInput) window.shift += e.value }).observe({ type: 'layout-shift', buffered: true })"
+    )
     page.goto(at(lab, corpusHits="20"))
     answered(page)
+    assert page.evaluate("window.shift") < 0.05
     act = made.encoder.activations(QUERY)
     hits = made.search(act, 0, 9, layer=4, count=20)
     assert similarities(page) == pytest.approx([hit.similarity for hit in hits], abs=0.002)
