@@ -1,10 +1,12 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
 import pellucid as pl
-from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps, together
-from tests.conftest import wrapped
+from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps, responses, together
+from tests.conftest import pictures, wrapped
 
 
 class Sequence(nn.Module):
@@ -74,3 +76,22 @@ def residual() -> pl.ImageClassifier:
     from tests.networks import Residual
 
     return wrapped(Residual())
+
+
+def test_a_layers_response_is_the_mean_magnitude_of_its_maps(small_network: pl.ImageClassifier):
+    features = pictures(small_network, 1).features
+    found = responses(small_network, features)
+    maps = [layer.name for layer in small_network.layers if layer.calls == 1 and len(layer.shape) == 3]
+    assert list(found) == maps
+    for name, response in found.items():
+        expected = layer_maps(dataclasses.replace(small_network, prepare=False), name, features.clone())[0].abs().mean(0)
+        torch.testing.assert_close(response, expected.detach(), rtol=0, atol=1e-6)
+    assert not any(sub._forward_hooks for sub in small_network.module.modules())
+
+
+def test_a_layer_that_runs_twice_or_gives_no_numbers_has_no_response(residual: pl.ImageClassifier):
+    found = responses(residual, pictures(residual, 1).features)
+    assert not {layer.name for layer in residual.layers if layer.calls > 1} & found.keys()
+    assert found
+    lost = responses(residual, torch.full((1, 3, 16, 16), torch.nan))
+    assert lost == {}

@@ -289,3 +289,21 @@ def test_the_interface_describes_itself_wholly(client):
     events = schema["paths"]["/api/jobs/{id}/events"]["get"]["responses"]["200"]["content"]
     assert list(events) == ["text/event-stream"]
     assert {"ExplainStep", "TrustEvent", "Firing", "EvidenceEntry", "Problem"} <= set(schema["components"]["schemas"])
+
+
+def test_every_layer_that_gives_maps_has_a_thumbnail(client):
+    from pellucid.models.layer_maps import responses
+
+    said = client.get("/api/models/small/thumbnails", params={"source": "observation:3"})
+    assert said.status_code == 200, said.text
+    model = small()
+    expected = responses(model, model.read("observation:3").features)
+    assert [one["layer"] for one in said.json()["thumbnails"]] == list(expected)
+    for one in said.json()["thumbnails"]:
+        grey = np.frombuffer(base64.b64decode(one["data"]), "u1").reshape(one["height"], one["width"])
+        response = expected[one["layer"]].numpy()
+        assert grey.shape == response.shape, "16 x 16 pixels are small enough as they are"
+        assert grey.argmax() == response.argmax()
+        assert (int(grey.min()), int(grey.max())) == (0, 255) if response.max() > response.min() else grey.max() == 0
+    assert client.get("/api/models/small/thumbnails", params={"source": "/etc/passwd"}).status_code == 404
+    assert client.get("/api/models/none/thumbnails", params={"source": "observation:3"}).status_code == 404

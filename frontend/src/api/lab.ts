@@ -1,5 +1,5 @@
 /** Where answers come from: a running server, or what an exported page holds. */
-import type { Catalog, CorpusEntry, Examples, JobBody, JobView, Layer, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
+import type { Catalog, CorpusEntry, Examples, JobBody, JobView, Layer, LayerThumbnail, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
 
 export interface Running {
   /** Stops the work on the server. */
@@ -14,6 +14,8 @@ export interface Lab {
   catalog(): Promise<Catalog>;
   labels(model: string): Promise<readonly string[]>;
   layers(model: string): Promise<readonly Layer[]>;
+  /** Where each layer responds to a picture, in little. */
+  thumbnails(model: string, source: string): Promise<readonly LayerThumbnail[]>;
   predict(body: PredictBody, stop?: AbortSignal): Promise<Predicted>;
   scores(job: string): Promise<Scores>;
   upload(picture: Blob, name: string): Promise<Upload>;

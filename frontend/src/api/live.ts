@@ -2,7 +2,7 @@
 import { canonical } from "../lib/schema";
 import { type Lab, Refused, type Running } from "./lab";
 import { Turns } from "./turns";
-import type { Catalog, CorpusEntry, Evidence, Examples, Firing, JobBody, JobView, Layer, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
+import type { Catalog, CorpusEntry, Evidence, Examples, Firing, JobBody, JobView, Layer, LayerThumbnail, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
 
 /** Browsers allow six connections to a host, over all its tabs; events must leave room for answers. */
 const STREAMS = 2;
@@ -35,6 +35,9 @@ export class LiveLab implements Lab {
   }
   async layers(model: string): Promise<readonly Layer[]> {
     return (await this.kept<{ layers: Layer[] }>(`/api/models/${encodeURIComponent(model)}/layers`)).layers;
+  }
+  async thumbnails(model: string, source: string): Promise<readonly LayerThumbnail[]> {
+    return (await this.kept<{ thumbnails: LayerThumbnail[] }>(thumbnailsPath(model, source))).thumbnails;
   }
   predict(body: PredictBody, stop?: AbortSignal): Promise<Predicted> {
     return this.kept("/api/predict", body, stop);
@@ -177,6 +180,8 @@ export class LiveLab implements Lab {
 export const CORPORA = "/api/corpora";
 export const searchPath = (corpus: string): string => `${CORPORA}/${encodeURIComponent(corpus)}/search`;
 export const textPath = (question: keyof Questions): string => `/api/text/${question}`;
+export const thumbnailsPath = (model: string, source: string): string =>
+  `/api/models/${encodeURIComponent(model)}/thumbnails?source=${encodeURIComponent(source)}`;
 export const questionKey = (path: string, body?: object): string => (body ? `${path} ${canonical(body)}` : path);
 
 const json = (body: object): RequestInit => ({

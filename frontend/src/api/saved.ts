@@ -1,8 +1,8 @@
 /** The lab in an exported page: it answers what was asked when it was saved, and computes nothing. */
 import { canonical } from "../lib/schema";
 import type { Lab, Running } from "./lab";
-import { CORPORA, questionKey, searchPath, textPath } from "./live";
-import type { Catalog, CorpusEntry, Examples, JobBody, JobView, Layer, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
+import { CORPORA, questionKey, searchPath, textPath, thumbnailsPath } from "./live";
+import type { Catalog, CorpusEntry, Examples, JobBody, JobView, Layer, LayerThumbnail, PredictBody, Predicted, Questions, Scores, SearchAnswer, SearchBody, Upload } from "./types";
 
 /** All that an exported page holds besides the lab itself. */
 export interface Saved {
@@ -30,6 +30,9 @@ export class SavedLab implements Lab {
   }
   async layers(model: string): Promise<readonly Layer[]> {
     return (await this.find<{ layers: Layer[] }>(`/api/models/${encodeURIComponent(model)}/layers`)).layers;
+  }
+  async thumbnails(model: string, source: string): Promise<readonly LayerThumbnail[]> {
+    return (await this.find<{ thumbnails: LayerThumbnail[] }>(thumbnailsPath(model, source))).thumbnails;
   }
   predict(body: PredictBody): Promise<Predicted> {
     return this.find("/api/predict", body);

@@ -8,6 +8,7 @@ export type Model = Schemas["ModelEntry"];
 export type Preset = Schemas["PresetEntry"];
 export type Observation = Schemas["ObservationEntry"];
 export type Layer = Schemas["LayerEntry"];
+export type LayerThumbnail = Schemas["LayerThumbnail"];
 export type Prediction = Schemas["PredictionEntry"];
 export type Upload = Schemas["Picture"];
 export type Work = Schemas["WorkDone"];

@@ -1,10 +1,12 @@
 """The filters of a layer: which there are, and what they put out, the forward pass ending at the layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
+from torch.nn import Module
 
 from pellucid.models.hooks import Layer, find_module
 from pellucid.models.image import BATCH, ImageClassifier
@@ -54,6 +56,31 @@ def layer_maps(
         raise ValueError(f"layer {name!r} gave shape {tuple(output.shape)} for {len(features)} images")
     maps = output.float().cpu()
     return maps if maps.ndim == 4 else maps[:, :, None, None]
+
+
+def responses(
+    model: ImageClassifier, features: Float[Tensor, "1 channel height width"]
+) -> dict[str, Float32[Tensor, "rows columns"]]:
+    """How strongly each layer that gives maps responds at each place: the mean magnitude of its filters, by its name, in the
+    order of the pass. One pass over one image; a layer that runs more than once, or gives NaN or infinite values, is left out.
+    """
+    once = {layer.name for layer in model.layers if layer.calls == 1 and len(layer.shape) == 3}
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(_module: Module, _args: Any, output: Any) -> None:
+            found[name] = output[0].float().abs().mean(0).cpu()
+
+        return hook
+
+    handles = [sub.register_forward_hook(keep(name)) for name, sub in model.module.named_modules() if name in once]
+    try:
+        with torch.no_grad():
+            model.module(model.placed(features.clone()))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: one for name, one in found.items() if torch.isfinite(one).all()}
 
 
 def together(model: ImageClassifier, name: str) -> int:

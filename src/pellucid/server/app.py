@@ -22,11 +22,12 @@ from pellucid.methods.filter_image import FilterImage
 from pellucid.methods.filters import filters as ascent
 from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier
+from pellucid.models.layer_maps import responses
 from pellucid.registry import UnknownName
 from pellucid.server import bodies as b
 from pellucid.server import exports, texts
 from pellucid.server.corpora import Corpora
-from pellucid.server.encoded import data_url, packed
+from pellucid.server.encoded import data_url, layer_thumbnail, packed
 from pellucid.server.guard import HEADERS, PATIENCE, UPLOAD_BYTES, Guard
 from pellucid.server.jobs import LIBRARY, Busy, Event, Job, Jobs, Listener, events_of, whole
 from pellucid.server.kept import Kept
@@ -239,6 +240,21 @@ def _catalog(lab: Lab) -> APIRouter:
         """The layers of a classifier in the order of a forward pass; `shape` is that of one image's output."""
         found = await lab.ask(lambda: [dict(vars(layer)) for layer in lab.models.image(model).layers])
         return said(b.Layers, {"layers": found}, headers={"Cache-Control": "private, max-age=3600"})
+
+    @api.get("/models/{model}/thumbnails", response_model=b.LayerThumbnails)
+    async def thumbnails(
+        model: ModelName, source: Annotated[str, Query(max_length=80, description="The picture that the layers look at.")]
+    ) -> Response:
+        """Where each layer that gives maps responds to a picture, in little."""
+        _there(lambda: lab.sources.path(source))
+
+        def look() -> list[dict[str, Any]]:
+            network = lab.models.image(model)
+            maps = responses(network, lab.sources.read(network, [source]).features)
+            return [layer_thumbnail(name, one) for name, one in maps.items()]
+
+        found = await lab.ask(look)
+        return said(b.LayerThumbnails, {"thumbnails": found}, headers={"Cache-Control": "private, max-age=3600"})
 
     return api
 

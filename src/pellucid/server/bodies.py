@@ -128,6 +128,19 @@ class LayerEntry(Said):
     calls: int
 
 
+class LayerThumbnail(Said):
+    """The mean magnitude of the layer's filters at each place, between its least and its most."""
+
+    layer: str
+    height: int
+    width: int
+    data: str = Field(description="uint8 in base64, row by row: 0 the layer's least, 255 its most.")
+
+
+class LayerThumbnails(Said):
+    thumbnails: list[LayerThumbnail]
+
+
 class Layers(Said):
     layers: list[LayerEntry]
 

@@ -18,6 +18,7 @@ from pellucid.methods.filter_maps import FilterMaps, Patch
 from pellucid.models.image import ImageClassifier
 from pellucid.pictures.images import scale_of
 
+THUMBNAIL = 28
 MOST = 4096
 """Numbers of an extra that are told one by one; what is larger is a tensor for computing, not for showing."""
 
@@ -78,6 +79,15 @@ def firing(maps: FilterMaps, patches: Sequence[Sequence[Patch]], sources: Sequen
         ],
         "beats_images": beats.tolist(),
     })  # fmt: skip
+
+
+def layer_thumbnail(layer: str, response: Tensor) -> dict[str, Any]:
+    """`bodies.LayerThumbnail`: at most `THUMBNAIL` places a side, each the mean of those that it stands for."""
+    size = [min(side, THUMBNAIL) for side in response.shape]
+    small = torch.nn.functional.adaptive_avg_pool2d(response[None], size)[0]
+    least, most = small.aminmax()
+    shown = ((small - least) / (most - least).clamp(min=1e-30) * 255).round().to(torch.uint8)
+    return {"layer": layer, "height": size[0], "width": size[1], "data": packed(shown, "u1")}
 
 
 def packed(values: Tensor, kind: str) -> str:
