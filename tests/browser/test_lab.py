@@ -299,7 +299,8 @@ def test_filters_fill_the_grid_and_one_has_a_dossier(page: Page, lab: str):
     dossier.get_by_role("slider", name="Seeds").fill("2")
     expect(dossier.locator(".seeds .tile")).to_have_count(2)
     expect(dossier.locator(".seeds .tile").nth(1).get_by_role("img")).to_be_visible()
-    expect(page.locator("aside li canvas")).to_have_count(page.locator("aside li").count() - 1)  # all but the classes
+    expect(page.get_by_role("button", name=re.compile("^_conv_stem ")).locator("canvas")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^_fc ")).locator("canvas")).to_have_count(0)  # it has no places
     page.get_by_label("Find a layer").fill("head")
     page.get_by_role("button", name=re.compile("^_conv_head Conv")).click()
     expect(page.get_by_role("heading", level=2)).to_contain_text("_conv_head")
