@@ -167,6 +167,17 @@ def test_sentences_of_ones_own_are_pasted_ordered_compared_and_kept_in_the_link(
     expect(page.get_by_role("heading", level=2)).to_contain_text("bank")
 
 
+def test_what_was_typed_is_there_again_after_a_look_at_an_example(page: Page, lab: str):
+    opened(page, lab)
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_role("textbox", name="Sentence 2", exact=True).fill("An apple a day.")
+    page.get_by_label("Worked example").select_option("chinese")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Worked example").select_option("")
+    expect(page.get_by_role("textbox", name="Sentence 2", exact=True)).to_have_value("An apple a day.")
+    finished(page)
+
+
 def test_senses_may_be_left_out_or_be_too_few(page: Page, lab: str):
     opened(page, lab, wordsExample="", wordsWord="bank", wordsSentence=BANKS)
     expect(page.get_by_role("heading", level=2)).to_have_text("How alike is “bank” in these 4 sentences to minilm?")
