@@ -68,6 +68,10 @@ describe("tokens", () => {
     const bytes = [token("💐", "context", 1, 0), token("💐", "context", 1, 0)];
     expect(piecesOf("💐!", 1, bytes)).toEqual([{ text: "💐", token: 0, kind: "context" }, { text: "!", token: null, kind: null }]);
   });
+  it("that overlap are cut where the first ends", () => {
+    const over = [token("ab", "context", 1, 0), token("bc", "context", 1, 1)];
+    expect(piecesOf("abc", 1, over).map((piece) => piece.text)).toEqual(["ab", "c"]);
+  });
   it("have each a shape of its own", () => expect(new Set(Object.values(SIGNS).map(({ shape }) => shape)).size).toBe(5));
 });
 
@@ -127,6 +131,24 @@ describe("a picture", () => {
       expect(labels.every(({ opacity }) => opacity === 1)).toBe(true);
       expect(labels.length + one.hidden(1, "all")).toBe(one.kinds.length - 1); // all but the question mark
     }
+  });
+  it("writes only words that have room at the layer it stands at", () => {
+    const words = TOKENS.filter(({ role }) => role === "context");
+    const crowded = { ...model("crowded"), tokens: words, layers: [{ coordinates: words.map(() => [0, 0]), explained: [] }, { coordinates: words.map((_, i) => [10 * i, 20 * (i % 2)]), explained: [] }] };
+    const drawing = new Picture(crowded, "shared", SIZE);
+    expect(drawing.labels(0, "all").every(({ opacity }) => opacity === 1)).toBe(true);
+    expect(drawing.labels(0, "all").length).toBeLessThan(words.length);
+    expect(drawing.labels(1, "all")).toHaveLength(words.length);
+    expect(drawing.labels(0.5, "all")).toHaveLength(words.length);
+  });
+  it("covers no answer with a word, even where the question's covers the passage", () => {
+    const dots = Array.from({ length: 1500 }, (_, i) => ({ token: i, kind: "context" as const, x: 6 * (i % 50) + 50, y: 6 * Math.floor(i / 50) + 10 }));
+    const asked = { token: 1500, kind: "question" as const, x: 200, y: 100 };
+    const said = { token: 1501, kind: "answer" as const, x: 225, y: 100 };
+    const place = arrange([...dots, asked, said], [{ token: 1500, text: "lamp" }, { token: 3, text: "a" }], { width: 400, height: 250 });
+    expect(place[3]).toBeNull();
+    const [x, y] = [200 + (place[1500]?.dx ?? 25), 100 + (place[1500]?.dy ?? 0)];
+    expect(Math.abs(x - 225) >= widthOf("lamp") / 2 + SIGNS.answer.radius || Math.abs(y - 100) >= LETTER / 2 + SIGNS.answer.radius).toBe(true);
   });
   it("lets words move and fade between two layers", () => {
     const [from, to] = [picture.labels(0, "all"), picture.labels(1, "all")];
