@@ -27,8 +27,8 @@ PATIENCE = 600_000
 LARGEST = 250_000
 """Bytes of a picture."""
 FLAT = 40
-"""Colours that are kept as they are."""
-NEAR = 6
+"""Of the most frequent colours, so many stay as they are."""
+NEAR = 8
 """Steps of a channel within which there is no second colour beside one of these."""
 GOING = ", ".join(f"[data-phase={phase}]" for phase in ("asking", "waiting", "queued", "running", "weighing"))
 CORPUS = {"kind": "corpus", "name": "shipped", "model": "minilm", "shipped": True, "limit_characters": 150_000}
@@ -114,13 +114,15 @@ def small(picture: bytes) -> bytes:
     with Image.open(BytesIO(picture)) as opened:
         image = opened.convert("RGB")
     colours: Any = image.getcolors(image.width * image.height)
-    flat = [colour for _, colour in sorted(colours, reverse=True)[:FLAT]]
     found = image.quantize(256 - FLAT).getpalette() or []
-    mixed = [tuple(found[at : at + 3]) for at in range(0, len(found), 3)]
-    # subtle: Pillow takes the nearest colour of the palette only nearly, so that white would become almost white
-    mixed = [one for one in mixed if all(max(abs(a - b) for a, b in zip(one, other, strict=True)) > NEAR for other in flat)]
+    kept: list[tuple[int, ...]] = []
+    flat = [colour for _, colour in sorted(colours, reverse=True)[:FLAT]]
+    for one in [*flat, *(tuple(found[at : at + 3]) for at in range(0, len(found), 3))]:
+        # subtle: Pillow takes the nearest colour of the palette only nearly, so that white would become almost white
+        if all(max(abs(a - b) for a, b in zip(one, other, strict=True)) > NEAR for other in kept[:FLAT]):
+            kept.append(one)
     palette = Image.new("P", (1, 1))
-    palette.putpalette([part for colour in [*flat, *mixed] for part in colour])
+    palette.putpalette([part for colour in kept for part in colour])
     made = BytesIO()
     for dither in (Image.Dither.FLOYDSTEINBERG, Image.Dither.NONE):
         made = BytesIO()
