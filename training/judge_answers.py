@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 from answers import exact, hand_written, scores
-from question_answering import answers, prepared, tokenizer
+from question_answering import answers, prepared, take_up, tokenizer
 from safetensors.torch import load_file
-from start import starting_point, trained_name
+from start import starting_point
 
 
 def restored(path: Path) -> Any:
@@ -27,12 +27,7 @@ def restored(path: Path) -> Any:
     tensors = load_file(path)
     adapters = [t for name, t in tensors.items() if name.endswith("lora_A.weight")]
     module, _, _ = prepared(starting_point("question_answering"), adapters[0].shape[0] if adapters else 0)
-    wanted = {trained_name(name): p for name, p in module.named_parameters() if p.requires_grad}
-    if wanted.keys() != tensors.keys():
-        raise ValueError(f"{path} does not hold what a run trains: {sorted(wanted.keys() ^ tensors.keys())[:3]}")
-    with torch.no_grad():
-        for name, p in wanted.items():
-            p.copy_(tensors[name])
+    take_up(module, path)
     return module.eval()
 
 

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from answers import Given, Item, best_threshold, hand_written, scores
 from loop import arguments, run
-from start import encoder_folder, lora, save_trained, starting_point
+from safetensors.torch import load_file
+from start import encoder_folder, lora, save_trained, starting_point, trained_name
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -148,9 +149,21 @@ def prepared(module: Any, rank: int) -> tuple[Any, list[nn.Parameter], list[nn.P
     return module, [p for p in module.parameters() if p.requires_grad and id(p) not in mine], head
 
 
+def take_up(module: nn.Module, path: Path) -> None:
+    """The weights of an earlier run, in place of those that training would begin with. ValueError where they are others."""
+    tensors = load_file(path)
+    wanted = {trained_name(name): p for name, p in module.named_parameters() if p.requires_grad}
+    if wanted.keys() != tensors.keys():
+        raise ValueError(f"{path} does not hold what a run trains: {sorted(wanted.keys() ^ tensors.keys())[:3]}")
+    with torch.no_grad():
+        for name, p in wanted.items():
+            p.copy_(tensors[name])
+
+
 def main() -> None:
     parser = arguments(__doc__ or "", steps=1200, rate=8e-5)
     parser.add_argument("--data", type=Path, required=True, help="the JSON lines of questions.py")
+    parser.add_argument("--begin", type=Path, help="the folder of an earlier run to begin from")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -168,6 +181,8 @@ def main() -> None:
     lengths = [len(e.ids) for e in training]
     print(f"{len(training)} examples of {sum(lengths) / len(lengths):.0f} tokens", flush=True)
     module, body, head = prepared(starting_point("question_answering"), args.lora)
+    if args.begin:
+        take_up(module, args.begin / "weights.safetensors")
     epochs: dict[int, list[list[int]]] = {}
 
     def loss_of(step: int) -> Tensor:
