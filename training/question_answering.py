@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from answers import Given, Item, best_threshold, hand_written, scores
+from answers import Given, Item, hand_written, mildest_threshold, scores
 from loop import arguments, run
 from safetensors.torch import load_file
 from start import encoder_folder, lora, save_trained, starting_point, trained_name
@@ -123,7 +123,7 @@ def evaluation(module: nn.Module, words: Tokenizer, held_out: dict[str, list[Ite
     """Answerable questions without and with the threshold that the development questions choose, and the unanswerable ones."""
     development = hand_written("development")
     given = answers(module, words, development)
-    threshold = best_threshold(development, given)
+    threshold = mildest_threshold(development, given)
     found: dict[str, Any] = {"threshold": threshold}
     for name, items in {"development": development, **held_out}.items():
         pairs = list(zip(items, given if name == "development" else answers(module, words, items), strict=True))

@@ -152,10 +152,15 @@ def test_scores_are_those_of_squad():
     assert judging.scores([judging.Item("q", "p", [])], [judging.Given("red", 2.0)], threshold=1.0)["exact"] == 100.0
 
 
-def test_the_threshold_parts_answerable_from_unanswerable():
+def test_the_threshold_is_the_mildest_at_which_seven_of_ten_have_no_answer():
     items = [judging.Item("q", "p", ["x"])] * 3 + [judging.Item("q", "p", [])] * 2
     given = [judging.Given("x", m) for m in (-5.0, -4.0, -1.0, 1.0, 2.0)]
-    assert judging.best_threshold(items, given) == 0.0
+    assert judging.mildest_threshold(items, given) == 0.0
+    hard = [judging.Item("q", "p", [])] * 10 + [judging.Item("q", "p", ["x"])]
+    margins = [judging.Given("x", float(m)) for m in (9, 8, 7, 6, 5, 4, 3, -7, -8, -9, 2)]
+    threshold = judging.mildest_threshold(hard, margins)
+    assert threshold == 2.5
+    assert sum(g.margin > threshold for i, g in zip(hard, margins, strict=True) if not i.answers) == 7
 
 
 def test_hand_written_answers_stand_in_their_passages():
