@@ -165,9 +165,8 @@ def test_the_threshold_is_the_mildest_at_which_seven_of_ten_have_no_answer():
 
 def test_hand_written_answers_stand_in_their_passages():
     sizes = {name: judging.hand_written(name) for name in ("answers", "no_answer", "development")}
-    assert [len(s) for s in sizes.values()] == [40, 10, 32]
+    assert [len(s) for s in sizes.values()] == [40, 10, 152]
     for item in (i for s in sizes.values() for i in s):
         assert all(a in item.passage for a in item.answers), item.question
     assert not any(i.answers for i in sizes["no_answer"])
-    entries = json.loads((judging.EVALUATION / "development.json").read_text(encoding="utf-8"))
-    assert not {e["passage"] for e in entries} & {i.passage for i in sizes["answers"]}
+    assert not {i.passage for i in sizes["development"]} & {i.passage for i in sizes["answers"]}
