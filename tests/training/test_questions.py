@@ -1,7 +1,6 @@
 """The rules that make questions, the examples with and without an answer, and how answers are read and judged."""
 
 import itertools
-import json
 import random
 import warnings
 
