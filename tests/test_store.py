@@ -1,5 +1,6 @@
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import pellucid as pl
 from pellucid.store import write_whole
+from pellucid.stream import bounded, drain
 from tests.conftest import pictures
 
 
@@ -104,3 +106,36 @@ def test_replay_says_when_the_network_is_another_one(record: pl.Record, smooth: 
     assert not again.identical
     assert again.verdict.startswith("Not reproduced: scores differ by up to ")
     assert again.notes == ("the network has other weights or reads pictures differently",)
+
+
+# -------------------------------------------------------------------------------------------------------------- filters
+
+
+@pytest.mark.parametrize("taken", [None, 2])
+def test_a_record_of_filters_replays_wherever_the_stream_was_left(relu: pl.ImageClassifier, taken: int | None) -> None:
+    stream = pl.filters.stream(relu, "0", [4, 1], steps=24, seed=3)
+    made = drain(bounded(stream, steps=taken))
+    again = pl.replay(made.to_record(), relu)
+    assert again.identical
+    assert again.verdict == "Reproduced: every value has the same bits."
+    assert again.notes == ()
+    assert again.attribution.step == made.step
+
+
+def test_a_record_of_filters_that_began_with_images_holds_them(relu: pl.ImageClassifier, smooth: pl.ImageClassifier) -> None:
+    images = pictures(relu, 2)
+    made = pl.filters(relu, "0", [1, 0], images, start="images", steps=6)
+    again = pl.replay(made.to_record(), relu)
+    assert again.identical
+    assert isinstance(again.attribution, pl.FilterImage)
+    assert again.attribution.starts == made.starts
+    (note,) = pl.replay(made, smooth).notes
+    assert "other weights" in note
+
+
+def test_a_record_of_filters_wants_its_network(relu: pl.ImageClassifier) -> None:
+    made = pl.filters(relu, "0", [1], steps=2)
+    with pytest.raises(ValueError, match="made in Python"):
+        pl.replay(made.to_record())
+    with pytest.raises(ValueError, match="does not say of which network"):
+        pl.replay(replace(made, model=""))

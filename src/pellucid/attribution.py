@@ -146,6 +146,18 @@ class Attribution:
 
 def read_record(record: bytes | str | Path, kind: str = "attribution") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the JSON header of a record of that kind; ValueError with the reason when it is not one."""
+    tensors, header, name = _parts(record)
+    if kind not in header:
+        raise ValueError(f"{name} is a record of Pellucid, but of no {kind}; it holds: {', '.join(header)}")
+    return tensors, header
+
+
+def read_header(record: bytes | str | Path) -> dict[str, Any]:
+    """The JSON header of a record of any kind, which is among its keys; ValueError with the reason when it is no record."""
+    return _parts(record)[1]
+
+
+def _parts(record: bytes | str | Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     data = record if isinstance(record, bytes) else _contents(Path(record))
     name = "the record" if isinstance(record, bytes) else repr(str(record))
     try:
@@ -158,9 +170,7 @@ def read_record(record: bytes | str | Path, kind: str = "attribution") -> tuple[
         raise ValueError(f"{name} holds tensors but no record of Pellucid")
     if header["format"] > FORMAT:
         raise ValueError(f"{name} was written by a newer Pellucid (format {header['format']}, this one reads {FORMAT})")
-    if kind not in header:
-        raise ValueError(f"{name} is a record of Pellucid, but of no {kind}; it holds: {', '.join(header)}")
-    return tensors, header
+    return tensors, header, name
 
 
 def _contents(path: Path) -> bytes:

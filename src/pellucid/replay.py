@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import final
 
 import torch
+from torch import Tensor
 
-from pellucid.attribution import Attribution
+from pellucid.attribution import Attribution, read_header
+from pellucid.inputs.image import Images, displayed, to_pixels
 from pellucid.methods import methods
+from pellucid.methods.filter_image import FilterImage
+from pellucid.methods.filters import filters
 from pellucid.models.image import ImageClassifier
 from pellucid.models.load import load_classifier
 from pellucid.store import Record, environment
@@ -19,43 +23,77 @@ from pellucid.stream import bounded, drain
 class Replay:
     """A record, what running it again gave, and how far the two are apart."""
 
-    record: Record
-    attribution: Attribution
+    record: Record | FilterImage
+    attribution: Attribution | FilterImage
     identical: bool
-    """Every score has the same bits."""
+    """Every score, or every value of a picture made of a filter, has the same bits."""
     difference: float
-    """Largest difference of a score, as a share of the largest score on record."""
+    """Largest difference of one, as a share of the largest on record."""
     notes: tuple[str, ...]
     """What has changed since: weights, versions, threads."""
 
     @property
     def verdict(self) -> str:
         """One sentence for a person."""
+        one = "value" if isinstance(self.record, FilterImage) else "score"
         if self.identical:
-            return "Reproduced: every score has the same bits."
+            return f"Reproduced: every {one} has the same bits."
         if self.difference < 1e-4:
-            return f"Reproduced up to rounding: scores differ by at most {self.difference:.1e} of the largest."
-        return f"Not reproduced: scores differ by up to {self.difference:.1%} of the largest."
+            return f"Reproduced up to rounding: {one}s differ by at most {self.difference:.1e} of the largest."
+        return f"Not reproduced: {one}s differ by up to {self.difference:.1%} of the largest."
 
 
-def replay(record: Record | bytes | str | Path, model: ImageClassifier | None = None) -> Replay:
+def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassifier | None = None) -> Replay:
     """The record run again: same pixels, target, options, seed, and as many steps of the stream as were taken then.
 
     A record of a network made in Python wants that network as `model`. Raises ValueError when it is missing, or
     when the record was made with an engine that is not installed.
     """
-    record = record if isinstance(record, Record) else Record.from_bytes(record)
+    if isinstance(record, bytes | str | Path):
+        record = FilterImage.from_record(record) if "filter_image" in read_header(record) else Record.from_bytes(record)
+    return _filters(record, model) if isinstance(record, FilterImage) else _explanation(record, model)
+
+
+def _explanation(record: Record, model: ImageClassifier | None) -> Replay:
     request, before = record.request, record.attribution
-    if model is None:
-        if request.model.startswith("sha256:"):
-            raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
-        model = load_classifier(request.model).on("openvino" if "engine" in before.notes else "torch")
-    notes = [] if model.fingerprint == record.fingerprint else ["the network has other weights or reads pictures differently"]
+    model = _network(request.model, model).on("openvino" if "engine" in before.notes else "torch") if model is None else model
     now = environment()
+    notes = _weights(model, record.fingerprint)
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]
     target = torch.tensor(request.target if request.target is not None else before.target.tolist())
     stream = methods[request.method].stream(model.rather_than(request.against), record.inputs, target, **before.options)
     after = replace(drain(bounded(stream, steps=before.step)), view=before.view, against=before.against)
-    scale = float(before.scores.abs().max()) or 1.0
-    difference = float((after.scores - before.scores).abs().max()) / scale if before.scores.numel() else 0.0
-    return Replay(record, after, torch.equal(after.scores, before.scores), difference, tuple(notes))
+    return Replay(record, after, torch.equal(after.scores, before.scores), _apart(after.scores, before.scores), tuple(notes))
+
+
+def _filters(record: FilterImage, model: ImageClassifier | None) -> Replay:
+    model = _network(record.model, model)
+    start = None
+    if record.begin is not None:
+        shown = to_pixels(displayed(record.begin, record.mean, record.std))
+        names = record.starts[: len(record.begin)]
+        start = Images(record.begin, shown, names, names, record.mean, record.std)
+    chosen = list(dict.fromkeys(record.filters.tolist()))
+    stream = filters.stream(model, record.layer, chosen, start, **record.options)  # pyright: ignore[reportArgumentType]
+    after = replace(drain(bounded(stream, steps=record.step)), view=record.view)
+    same = torch.equal(after.features, record.features)
+    return Replay(record, after, same, _apart(after.features, record.features), tuple(_weights(model, record.fingerprint)))
+
+
+def _network(name: str, given: ImageClassifier | None) -> ImageClassifier:
+    if given is not None:
+        return given
+    if not name:
+        raise ValueError("this record does not say of which network it is; hand it in: replay(record, model=...)")
+    if name.startswith("sha256:"):
+        raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
+    return load_classifier(name)
+
+
+def _weights(model: ImageClassifier, fingerprint: str) -> list[str]:
+    return [] if model.fingerprint == fingerprint else ["the network has other weights or reads pictures differently"]
+
+
+def _apart(after: Tensor, before: Tensor) -> float:
+    scale = float(before.abs().max()) or 1.0
+    return float((after - before).abs().max()) / scale if before.numel() else 0.0

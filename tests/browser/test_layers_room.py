@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import pellucid as pl
 from pellucid.analysis.passages import example
 from pellucid.analysis.readings import measured, read_marked
+from pellucid.models.load import load_encoder
 from tests.browser.conftest import PATIENCE, ROOT
 
 expect.set_options(timeout=PATIENCE)
@@ -67,8 +68,8 @@ def said(name: str) -> pl.Answer:
 @cache
 def passed(model: str) -> tuple[Any, Any]:
     """The model's forward pass over the lighthouse, and what is marked in it."""
-    one, enc, found = example("lighthouse"), pl.load(model), said("lighthouse")
-    marks = one.passage((found.start, found.end) if found.answered else None)
+    one, enc, found = example("lighthouse"), load_encoder(model), said("lighthouse")
+    marks = one.passage((found.start, found.end) if found.start is not None and found.end is not None else None)
     return read_marked(enc, enc.read(one.question, one.context), marks), marks
 
 

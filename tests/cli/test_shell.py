@@ -214,3 +214,11 @@ def test_a_deadline_ends_the_ascent_and_keeps_what_it_reached(tmp_path):
     (result,) = json.loads(done.stdout)["results"]
     assert result["after"] > result["before"]
     assert shell("filters", "_conv_stem", "0", "--deadline", "0", cwd=tmp_path).returncode == 2
+
+
+def test_a_record_of_filters_replays(tmp_path):
+    made = shell("filters", "_conv_stem", "0", "3", "--steps", "12", "--json", cwd=tmp_path)
+    record = json.loads(made.stdout)["record"]
+    again = shell("replay", record, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert f"{record}: Reproduced" in again.stdout

@@ -55,11 +55,13 @@ def _is_view(path: Path) -> bool:
 
 def _of_pictures(path: Path) -> dict[str, Any]:
     from pellucid.replay import replay as run_again
+    from pellucid.store import Record
 
     again = run_again(path)
+    asked = again.record.request.model_dump(mode="json") if isinstance(again.record, Record) else None
     return {
         "verdict": again.verdict, "identical": again.identical, "difference": again.difference, "notes": list(again.notes),
-        "request": again.record.request.model_dump(mode="json"), "reproduced": again.difference < 1e-4,
+        "request": asked, "reproduced": again.difference < 1e-4,
     }  # fmt: skip
 
 

@@ -49,6 +49,11 @@ class FilterImage:
     """How a preset wants it drawn: `scale`, "minmax" for each picture's values stretched over 0 to 1."""
     step: int = 0
     """Which answer of the stream this is, from 1."""
+    model: str = ""
+    """The network's name, and the SHA-256 of its weights and of how it reads a picture: for `replay`."""
+    fingerprint: str = ""
+    begin: Float32[Tensor, "start channel height width"] | None = None
+    """The images that ascent started from, as the network reads them; None where it started from noise."""
 
     @property
     def values(self) -> Float32[Tensor, "batch channel height width"]:
@@ -101,7 +106,9 @@ class FilterImage:
     def to_record(self) -> bytes:
         """Everything, as safetensors with a JSON header; `from_record` gives it back bit by bit."""
         tensors = {name: getattr(self, name).detach().cpu().contiguous() for name in TENSORS}
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in TENSORS}
+        if self.begin is not None:
+            tensors["begin"] = self.begin.detach().cpu().contiguous()
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*TENSORS, "begin")}
         plain |= {"work": vars(self.work), "options": dict(self.options), "view": dict(self.view)}
         return save(tensors, {"pellucid": json.dumps({"format": FORMAT, "filter_image": plain})})
 
@@ -112,4 +119,4 @@ class FilterImage:
         plain: dict[str, Any] = dict(header["filter_image"])
         plain |= {"work": Work(**plain["work"])}
         plain |= {name: tuple(plain[name]) for name in ("starts", "mean", "std")}
-        return cls(**{name: tensors[name] for name in TENSORS}, **plain)
+        return cls(**{name: tensors[name] for name in TENSORS}, **plain, begin=tensors.get("begin"))

@@ -5,7 +5,7 @@ https://doi.org/10.23915/distill.00007
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, final
 
 import torch
@@ -103,7 +103,10 @@ def filters(
     for until in [*range(EVERY, steps, EVERY), steps]:
         for ascent in ascents:
             ascent.advance(until)
-            yield _answer(ascents, of_filter, layer, starts * len(wanted), model, steps)
+            yield replace(
+                _answer(ascents, of_filter, layer, starts * len(wanted), model, steps),
+                begin=None if inputs is None else inputs.features,
+            )
 
 
 def _starts(
@@ -252,6 +255,8 @@ def _answer(
         starts=starts,
         mean=tuple(model.mean),
         std=tuple(model.std),
+        model=model.name,
+        fingerprint=model.fingerprint,
     )
 
 

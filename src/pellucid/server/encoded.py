@@ -83,11 +83,11 @@ def firing(maps: FilterMaps, patches: Sequence[Sequence[Patch]], sources: Sequen
 
 def layer_thumbnail(layer: str, response: Tensor) -> dict[str, Any]:
     """`bodies.LayerThumbnail`: at most `THUMBNAIL` places a side, each the mean of those that it stands for."""
-    size = [min(side, THUMBNAIL) for side in response.shape]
-    small = torch.nn.functional.adaptive_avg_pool2d(response[None], size)[0]
+    height, width = (min(side, THUMBNAIL) for side in response.shape)
+    small = torch.nn.functional.adaptive_avg_pool2d(response[None], (height, width))[0]
     least, most = small.aminmax()
     shown = ((small - least) / (most - least).clamp(min=1e-30) * 255).round().to(torch.uint8)
-    return {"layer": layer, "height": size[0], "width": size[1], "data": packed(shown, "u1")}
+    return {"layer": layer, "height": height, "width": width, "data": packed(shown, "u1")}
 
 
 def packed(values: Tensor, kind: str) -> str:
