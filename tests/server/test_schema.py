@@ -52,6 +52,9 @@ def tried_on(operation: Any, id: str, statuses: set[int]) -> Any:
                     case.path_parameters[name] = id if name == "id" else draw.draw(st.sampled_from(REAL[name]))
             if "model" in (case.query or {}):
                 case.query["model"] = "small"
+            if "source" in (case.query or {}):
+                case.path_parameters["model"] = "small"
+                case.query["source"] = draw.draw(st.sampled_from(REAL["source"]))
             if isinstance(case.body, dict):
                 for name in ("model", "source"):
                     if name in case.body:
