@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import pellucid as pl
 from pellucid.render.numbers import number, percent
-from tests.browser.conftest import PATIENCE, ROOT
+from tests.browser.conftest import PATIENCE
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
 
 expect.set_options(timeout=PATIENCE)
-AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 TEXT = "The trophy did not fit in the suitcase because it was too big."
 QUESTION, PASSAGE = "Who wrote the letter?", "Mary wrote the letter in Paris."
 ASKED = f"&attentionEncoder=minilm-qa&attentionText={quote(QUESTION)}&attentionPair={quote(PASSAGE)}"
@@ -56,16 +56,6 @@ def has_arcs(panel: Locator, seen: pl.Attention) -> None:
 
 def token(panel: Locator, side: str, index: int) -> Locator:
     return panel.locator(f'[data-token="{side}:{index}"]')
-
-
-def saved(page: Page, kind: str, folder: Path) -> Path:
-    page.get_by_role("button", name="Export").click()
-    with page.expect_download() as download:
-        page.get_by_role("group", name="Export").get_by_text(kind, exact=True).first.click()
-    file = folder / f"export.{kind.lower()}"
-    download.value.save_as(file)
-    page.keyboard.press("Escape")
-    return file
 
 
 def said(seen: pl.Attention, query: int) -> str:
@@ -325,7 +315,7 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
     expect(page.get_by_role("button", name=re.compile(r"^Layer \d, head \d+$"))).to_have_count(72)
     enc = encoder("minilm-mlm")
     seen = pl.attend(enc.activations(enc.hide(enc.read(TEXT), [TROPHY])), 3, [2, 9], hide_special=True, mass=0.5)
-    with saved(page, "CSV", tmp_path).open(newline="") as file:
+    with exported(page, "CSV", tmp_path).open(newline="") as file:
         rows = list(csv.DictReader(file))
     sums = {(int(row["query"]), int(row["key"])): float(row["value"]) for row in rows if row["what"] == "sum"}
     assert sums == pytest.approx({(edge.query, edge.key): edge.weight for edge in seen.edges}, abs=1e-5)
@@ -334,14 +324,14 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
     received = {int(row["key"]): float(row["value"]) for row in rows if row["what"] == "received" and row["head"] == "2"}
     assert [received[n] for n in range(16)] == pytest.approx(seen.received[0].tolist(), abs=1e-5)
     assert {row["query token"] for row in rows} >= {"trophy (masked)", "suitcase"}
-    drawn = ET.parse(saved(page, "SVG", tmp_path)).getroot()
+    drawn = ET.parse(exported(page, "SVG", tmp_path)).getroot()
     texts = " ".join(element.text or "" for element in drawn.iter("{http://www.w3.org/2000/svg}text"))
     assert seen.rule in texts
     assert "minilm-mlm; 2, 9 heads of 12" in texts
     arcs = sum(path.attrib["d"].count("M") for path in drawn.iter("{http://www.w3.org/2000/svg}path"))
     assert arcs == int(seen.kept.sum())
-    assert saved(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
-    kept = json.loads(saved(page, "Record", tmp_path).read_text())["questions"]
+    assert exported(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
+    kept = json.loads(exported(page, "Record", tmp_path).read_text())["questions"]
     layer = next(one["answer"] for one in kept if one["path"] == "/api/text/attention" and one["body"]["layer"] == 3)
     sent = torch.frombuffer(bytearray(base64.b64decode(layer["attention"])), dtype=torch.float32).reshape(12, 16, 16)
     torch.testing.assert_close(sent, pl.attend(enc.activations(enc.hide(enc.read(TEXT), [TROPHY])), 3).per_head)
@@ -350,32 +340,21 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
 def test_an_exported_page_opens_by_itself_with_the_network_off(page: Page, lab: str, tmp_path: Path, browser: Browser):
     opened(page, lab, "&attentionMasked=0:4-10")
     expect(page.get_by_role("button", name=re.compile(r"^Layer \d, head \d+$"))).to_have_count(72)
-    file = saved(page, "HTML", tmp_path)
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(PATIENCE)
-    copy = context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    copy.on("request", lambda request: asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
-    copy.on("pageerror", lambda error: complaints.append(str(error)))
-    copy.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    copy.goto(file.as_uri())
-    panel = shown(copy)
-    expect(copy.get_by_text(re.compile("^A saved copy"))).to_be_visible()
-    enc = encoder("minilm-mlm")
-    act = enc.activations(enc.hide(enc.read(TEXT), [TROPHY]))
-    has_arcs(panel, pl.attend(act, 3, hide_special=True, mass=0.5))
-    expect(panel.get_by_role("group", name="Masked words").locator("li")).to_have_count(5)
-    expect(copy.get_by_label("Encoder")).to_be_disabled()
-    expect(copy.get_by_label("Whole words")).to_be_disabled()
-    copy.get_by_label("Arcs that carry").fill("90")
-    panel.get_by_role("button", name="Layer 3, head 9", exact=True).click()
-    has_arcs(shown(copy), pl.attend(act, 3, [9], hide_special=True, mass=0.9))
-    token(panel, "from", 4).click()
-    expect(panel.locator(".said")).to_contain_text("“not” attends to ")
-    assert asked == [file.as_uri()]
-    assert not complaints
-    context.close()
+    file = exported(page, "HTML", tmp_path)
+    with unplugged(browser, file) as copy:
+        panel = shown(copy)
+        expect(copy.get_by_text(re.compile("^A saved copy"))).to_be_visible()
+        enc = encoder("minilm-mlm")
+        act = enc.activations(enc.hide(enc.read(TEXT), [TROPHY]))
+        has_arcs(panel, pl.attend(act, 3, hide_special=True, mass=0.5))
+        expect(panel.get_by_role("group", name="Masked words").locator("li")).to_have_count(5)
+        expect(copy.get_by_label("Encoder")).to_be_disabled()
+        expect(copy.get_by_label("Whole words")).to_be_disabled()
+        copy.get_by_label("Arcs that carry").fill("90")
+        panel.get_by_role("button", name="Layer 3, head 9", exact=True).click()
+        has_arcs(shown(copy), pl.attend(act, 3, [9], hide_special=True, mass=0.9))
+        token(panel, "from", 4).click()
+        expect(panel.locator(".said")).to_contain_text("“not” attends to ")
 
 
 def test_failures_have_the_servers_words_and_a_way_on(page: Page, lab: str):
@@ -409,23 +388,15 @@ def test_a_long_text_is_drawn_in_few_strokes(page: Page, lab: str):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str):
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    dressed(page, scheme)
     opened(page, lab, VIEWS[view], "second" if view == "beside" else "attention")
     expect(page.get_by_role("table").last).to_be_visible()
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    serious = [
-        {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert not serious, json.dumps(serious, indent=1)
+    nothing_serious(page)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str, view: str):
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     opened(page, lab, VIEWS[view], "second" if view == "beside" else "attention")
     expect(page.get_by_role("table").last).to_be_visible()
-    inside = "[...document.querySelectorAll('main *')].filter(e => !e.closest('.wide'))"
-    assert page.evaluate(f"{inside}.filter(e => e.getBoundingClientRect().right > 391).map(e => e.className)") == []
+    fits_a_phone(page)

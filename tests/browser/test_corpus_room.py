@@ -15,9 +15,9 @@ import pellucid as pl
 from pellucid.analysis.corpus.build import shipped_texts
 from pellucid.analysis.corpus.histograms import Of
 from tests.browser.conftest import PATIENCE, ROOT
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
 
 expect.set_options(timeout=PATIENCE)
-AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 CHARACTERS = 5000
 QUERY = "I like him, but he is not like his brother."
 LAYERS = [0, 4]
@@ -84,15 +84,6 @@ def similarities(page: Page) -> list[float]:
 
 def matches(page: Page) -> list[str]:
     return ["".join(row.locator(".match").all_inner_texts()) for row in sentences(page).all()]
-
-
-def export(page: Page, kind: str, file: Path) -> Path:
-    page.get_by_role("button", name="Export").click()
-    with page.expect_download() as download:
-        page.get_by_role("group", name="Export").get_by_text(kind, exact=True).click()
-    download.value.save_as(file)
-    page.keyboard.press("Escape")
-    return file
 
 
 def test_one_click_builds_a_corpus_and_shows_what_it_is_for(page: Page, lab: str):
@@ -354,13 +345,13 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, book: str, made: pl.Cor
     answered(page)
     shown, alike = matches(page), similarities(page)
     hits = made.search(made.encoder.activations(QUERY), 0, 9, layer=4, count=10)
-    assert export(page, "PNG", tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    drawn = ET.parse(export(page, "SVG", tmp_path / "a.svg")).getroot()
+    assert exported(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
+    drawn = ET.parse(exported(page, "SVG", tmp_path)).getroot()
     texts = ["".join(element.itertext()) for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert any("a word used like “like”" in text for text in texts)
     assert any("minilm, layer 4, cosine of the hidden states" in text for text in texts)
     assert f"{alike[0]:.3f}" in texts
-    rows = list(csv.DictReader(io.StringIO(export(page, "CSV", tmp_path / "a.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO(exported(page, "CSV", tmp_path).read_text())))
     found = [row for row in rows if row["table"] == "hit"]
     assert [row["match"] for row in found] == [hit.match for hit in hits]
     assert [float(row["similarity"]) for row in found] == pytest.approx([hit.similarity for hit in hits], abs=1e-3)
@@ -373,48 +364,32 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, book: str, made: pl.Cor
     tokens(page).nth(1).click()
     expect(page).to_have_url(re.compile("corpusToken=2"))
     answered(page)
-    file = export(page, "HTML", tmp_path / "saved.html")
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(PATIENCE)
-    saved = context.new_page()
-    complaints: list[str] = []
-    saved.on("pageerror", lambda error: complaints.append(str(error)))
-    saved.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    saved.goto(file.as_uri())
-    answered(saved)
-    assert matches(saved) == matches(page)
-    expect(saved.get_by_role("button", name="Build another")).to_be_disabled()
-    saved.get_by_label("Order").select_option("match")
-    assert matches(saved) == sorted(matches(page), key=str.lower)
-    saved.get_by_label("Order").select_option("similarity")
-    tokens(saved).nth(8).click()  # what was asked before is held too
-    answered(saved)
-    assert matches(saved) == shown
-    tokens(saved).nth(0).click()
-    expect(saved.get_by_role("alert")).to_contain_text("This saved page does not hold that")
-    assert not complaints
-    context.close()
+    file = exported(page, "HTML", tmp_path)
+    with unplugged(browser, file) as saved:
+        answered(saved)
+        assert matches(saved) == matches(page)
+        expect(saved.get_by_role("button", name="Build another")).to_be_disabled()
+        saved.get_by_label("Order").select_option("match")
+        assert matches(saved) == sorted(matches(page), key=str.lower)
+        saved.get_by_label("Order").select_option("similarity")
+        tokens(saved).nth(8).click()  # what was asked before is held too
+        answered(saved)
+        assert matches(saved) == shown
+        tokens(saved).nth(0).click()
+        expect(saved.get_by_role("alert")).to_contain_text("This saved page does not hold that")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, lab: str, book: str, scheme: str):
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    dressed(page, scheme)
     page.goto(at(lab, corpusBuild="yes", corpusBy="heads"))
     answered(page)
     page.get_by_text("Layers and heads:").click()
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    serious = [
-        {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert not serious, json.dumps(serious, indent=1)
+    nothing_serious(page)
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str, book: str):
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     page.goto(at(lab, corpusBuild="yes", corpusBy="heads", corpusSides="3"))
     answered(page)
-    page.get_by_role("navigation", name="Rooms").evaluate("nav => nav.style.display = 'none'")  # it belongs to all rooms
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)

@@ -1,6 +1,5 @@
 """Images and filters in Chromium, against the lab itself."""
 
-import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -11,9 +10,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import pellucid as pl
 from tests.browser.conftest import PATIENCE, ROOT
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
 
 expect.set_options(timeout=PATIENCE)
-AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 MANY = 'smoothgrad:{"samples":20000}'
 """More samples than any test waits for."""
 VIEWS = {
@@ -153,14 +152,7 @@ def test_several_methods_on_several_pictures_between_the_same_limits(page: Page,
 def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
     page.goto(f"{lab}?method=saliency")
     mapped(page, "saliency")
-    files = {}
-    for name in ("PNG", "SVG", "CSV", "Record"):
-        page.get_by_role("button", name="Export").click()
-        with page.expect_download() as download:
-            page.get_by_role("group", name="Export").get_by_text(name, exact=True).first.click()
-        files[name] = tmp_path / download.value.suggested_filename
-        download.value.save_as(files[name])
-        page.keyboard.press("Escape")
+    files = {name: exported(page, name, tmp_path) for name in ("PNG", "SVG", "CSV", "Record")}
     kept = pl.Attribution.from_record(files["Record"])
     assert files["PNG"].read_bytes().startswith(b"\x89PNG")
     drawn = ET.parse(files["SVG"]).getroot()
@@ -181,36 +173,20 @@ def test_an_exported_page_opens_by_itself_with_the_network_off(page: Page, lab: 
     mapped(page, "saliency")
     mapped(page, "grad cam")
     seen = pixels(cell(page, "saliency"))
-    page.get_by_role("button", name="Export").click()
-    with page.expect_download() as download:
-        page.get_by_role("group", name="Export").get_by_text("HTML", exact=True).click()
-    file = tmp_path / "saved.html"
-    download.value.save_as(file)
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(PATIENCE)
-    saved = context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    saved.on("request", lambda request: asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
-    saved.on("pageerror", lambda error: complaints.append(str(error)))
-    saved.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    saved.goto(file.as_uri())
-    mapped(saved, "saliency")
-    expect(saved.get_by_text(re.compile("^A saved copy"))).to_be_visible()
-    assert pixels(cell(saved, "saliency")) == seen
-    saved.get_by_label("Hide below").fill("0.6")
-    expect(cell(saved, "saliency")).to_be_visible()
-    saved.wait_for_timeout(200)
-    assert pixels(cell(saved, "saliency")) != seen
-    cell(saved, "saliency").locator("button.reader").focus()
-    saved.keyboard.press("ArrowUp")
-    expect(cell(saved, "saliency").locator(".reading")).to_contain_text("row 111, column 112: ")
-    saved.keyboard.press("7")
-    expect(cell(saved, "saliency")).to_have_attribute("data-phase", "absent")
-    expect(saved.get_by_role("alert").first).to_contain_text("This saved page does not hold that")
-    assert asked == [file.as_uri()]
-    assert not complaints
-    context.close()
+    with unplugged(browser, exported(page, "HTML", tmp_path)) as saved:
+        mapped(saved, "saliency")
+        expect(saved.get_by_text(re.compile("^A saved copy"))).to_be_visible()
+        assert pixels(cell(saved, "saliency")) == seen
+        saved.get_by_label("Hide below").fill("0.6")
+        expect(cell(saved, "saliency")).to_be_visible()
+        saved.wait_for_timeout(200)
+        assert pixels(cell(saved, "saliency")) != seen
+        cell(saved, "saliency").locator("button.reader").focus()
+        saved.keyboard.press("ArrowUp")
+        expect(cell(saved, "saliency").locator(".reading")).to_contain_text("row 111, column 112: ")
+        saved.keyboard.press("7")
+        expect(cell(saved, "saliency")).to_have_attribute("data-phase", "absent")
+        expect(saved.get_by_role("alert").first).to_contain_text("This saved page does not hold that")
 
 
 def test_six_baselines_at_once_with_their_gaps_and_where_they_disagree(page: Page, lab: str):
@@ -309,22 +285,15 @@ def test_filters_fill_the_grid_and_one_has_a_dossier(page: Page, lab: str):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str):
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    dressed(page, scheme)
     page.goto(lab + VIEWS[view])
     expect(page.locator("[data-phase=done]").first).to_be_visible()
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    serious = [
-        {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-    ]
-    assert not serious, json.dumps(serious, indent=1)
+    nothing_serious(page)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str, view: str):
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     page.goto(lab + VIEWS[view])
     expect(page.locator("[data-phase=done]").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -17,10 +16,10 @@ import pellucid as pl
 from pellucid.analysis.passages import example
 from pellucid.analysis.readings import measured, read_marked
 from pellucid.models.load import load_encoder
-from tests.browser.conftest import PATIENCE, ROOT
+from tests.browser.conftest import PATIENCE
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
 
 expect.set_options(timeout=PATIENCE)
-AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 ROOM = "?view=layers"
 ALL = "&layersModels=minilm&layersModels=minilm-mlm&layersModels=minilm-qa"
 QUESTION, PASSAGE = "Who wrote the letter?", "A <b>storm</b> was coming. Clara wrote the letter & Paul read it. The dog slept."
@@ -47,16 +46,6 @@ def spots(found: Locator) -> list[list[float]]:
     return found.locator(".dot").evaluate_all(
         "all => all.map(one => one.getAttribute('transform').match(/-?[\\d.]+/g).map(Number))"
     )
-
-
-def exported(page: Page, name: str, folder: Path) -> Path:
-    page.get_by_role("button", name="Export").click()
-    with page.expect_download() as download:
-        page.get_by_role("group", name="Export").get_by_text(name, exact=True).click()
-    file = folder / download.value.suggested_filename
-    download.value.save_as(file)
-    expect(page.get_by_role("group", name="Export")).to_have_count(0)
-    return file
 
 
 @cache
@@ -343,33 +332,23 @@ def test_exports_are_vectors_of_the_layer_and_a_page_that_still_slides_and_plays
     assert not list(drawing.iter(f"{svg}image"))
     file = exported(page, "HTML", tmp_path)
     seen = spots(panel(page, "minilm-qa"))
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
-    context.set_default_timeout(PATIENCE)
-    saved = context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    saved.on("request", lambda request: asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
-    saved.on("pageerror", lambda error: complaints.append(str(error)))
-    saved.goto(file.as_uri())
-    there(saved)
-    expect(panel(saved, "minilm-qa")).to_have_attribute("data-layer", "4")
-    assert spots(panel(saved, "minilm-qa")) == seen
-    expect(saved.locator(".panel text.over")).to_have_text(["keeper", "keeper"])
-    saved.get_by_role("slider", name=re.compile("^layer 4")).press("ArrowRight")
-    expect(panel(saved, "minilm-qa")).to_have_attribute("data-layer", "5")
-    saved.get_by_role("button", name="Play").click()
-    expect(panel(saved, "minilm-qa")).to_have_attribute("data-layer", "6")
-    saved.get_by_label("Axes").select_option("shared")
-    there(saved)
-    expect(saved.get_by_text("One PCA of all layers together")).to_be_visible()
-    saved.get_by_role("group", name="Models beside each other").get_by_role("button", name="minilm-mlm").click()
-    expect(saved.locator(".panel")).to_have_count(3)
-    expect(saved.get_by_role("button", name="Names and dates")).to_be_disabled()
-    expect(saved.get_by_role("button", name="Your own")).to_be_disabled()
-    expect(saved.get_by_text("A saved page holds one text; for another one, open the lab.")).to_be_visible()
-    assert asked == [file.as_uri()]
-    assert not complaints
-    context.close()
+    with unplugged(browser, file) as saved:
+        there(saved)
+        expect(panel(saved, "minilm-qa")).to_have_attribute("data-layer", "4")
+        assert spots(panel(saved, "minilm-qa")) == seen
+        expect(saved.locator(".panel text.over")).to_have_text(["keeper", "keeper"])
+        saved.get_by_role("slider", name=re.compile("^layer 4")).press("ArrowRight")
+        expect(panel(saved, "minilm-qa")).to_have_attribute("data-layer", "5")
+        saved.get_by_role("button", name="Play").click()
+        expect(panel(saved, "minilm-qa")).to_have_attribute("data-layer", "6")
+        saved.get_by_label("Axes").select_option("shared")
+        there(saved)
+        expect(saved.get_by_text("One PCA of all layers together")).to_be_visible()
+        saved.get_by_role("group", name="Models beside each other").get_by_role("button", name="minilm-mlm").click()
+        expect(saved.locator(".panel")).to_have_count(3)
+        expect(saved.get_by_role("button", name="Names and dates")).to_be_disabled()
+        expect(saved.get_by_role("button", name="Your own")).to_be_disabled()
+        expect(saved.get_by_text("A saved page holds one text; for another one, open the lab.")).to_be_visible()
 
 
 def test_a_failure_has_the_servers_words_and_a_way_on(page: Page, lab: str):
@@ -387,22 +366,15 @@ def test_a_failure_has_the_servers_words_and_a_way_on(page: Page, lab: str):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, lab: str, scheme: str):
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    dressed(page, scheme)
     query = urlencode({"layersExample": "", "layersQuestion": QUESTION, "layersPassage": PASSAGE + " The night was long." * 40})
     for address in (f"{lab}{ROOM}{ALL}&layersPinned=1:169:175", f"{lab}{ROOM}&{query}"):
         opened(page, address)
         page.get_by_role("button", name="Your own").click()
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-        serious = [
-            {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
-            for v in found["violations"]
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert not serious, json.dumps(serious, indent=1)
+        nothing_serious(page)
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str):
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     opened(page, lab + ROOM + ALL)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)

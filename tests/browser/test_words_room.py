@@ -1,7 +1,6 @@
 """The Words room in Chromium: one word in many sentences, against the lab itself and the library."""
 
 import csv
-import json
 import re
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -14,10 +13,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import pellucid as pl
 from pellucid.analysis.senses import example
 from pellucid.analysis.similarity import Comparison
-from tests.browser.conftest import PATIENCE, ROOT
+from tests.browser.conftest import PATIENCE
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
 
 expect.set_options(timeout=PATIENCE)
-AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 APPLE = example("apple")
 BANKS = ["The bank of the river was steep.", "Her bank gave her a loan.", "Reeds grow on the bank.", "A bank keeps money."]
 PASTE = """(field, text) => {
@@ -202,25 +201,15 @@ def test_what_cannot_be_compared_is_said_with_a_way_on(page: Page, lab: str):
     finished(page)
 
 
-def saved(page: Page, name: str, folder: Path) -> Path:
-    page.get_by_role("button", name="Export").click()
-    with page.expect_download() as download:
-        page.get_by_role("group", name="Export").get_by_text(name, exact=True).click()
-    file = folder / download.value.suggested_filename
-    download.value.save_as(file)
-    page.keyboard.press("Escape")
-    return file
-
-
 def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
     opened(page, lab, wordsLayer=3, wordsRow=2, wordsColumn=6)
-    assert saved(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
-    drawn = ET.parse(saved(page, "SVG", tmp_path)).getroot()
+    assert exported(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
+    drawn = ET.parse(exported(page, "SVG", tmp_path)).getroot()
     texts = ["".join(element.itertext()) for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert "layer 3 ★ best" in texts
     assert f"{compared().at(3)[0, 1]:.2f}" in texts
     assert any("minilm" in text and "60 English sentences" in text for text in texts)
-    with saved(page, "CSV", tmp_path).open(newline="") as file:
+    with exported(page, "CSV", tmp_path).open(newline="") as file:
         rows = list(csv.DictReader(file))
     matrices = {(r["layer"], r["row"], r["column"]): float(r["value"]) for r in rows if r["quantity"] == "cosine similarity"}
     assert len(matrices) == 7 * 10 * 10
@@ -232,58 +221,36 @@ def test_exports_hold_what_is_seen(page: Page, lab: str, tmp_path: Path):
 
 def test_an_exported_page_opens_by_itself_with_the_network_off(page: Page, lab: str, tmp_path: Path, browser: Browser):
     opened(page, lab, wordsRow=2, wordsColumn=6)
-    file = saved(page, "HTML", tmp_path)
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(PATIENCE)
-    copy = context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    copy.on("request", lambda request: asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
-    copy.on("pageerror", lambda error: complaints.append(str(error)))
-    copy.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    copy.goto(file.as_uri())
-    finished(copy)
-    assert value(copy) == value(page)
-    copy.get_by_role("button", name="Look at layer 6").click()
-    cell(copy, 1, 2).click()
-    copy.keyboard.press("ArrowDown")
-    expect(copy.get_by_role("heading", name="Sentence 2 with itself")).to_be_visible()
-    copy.keyboard.press("ArrowRight")
-    assert value(copy) == pytest.approx(float(compared().at(6)[1, 2]), abs=1e-5)
-    expect(copy.get_by_role("button", name="Edit")).to_be_disabled()
-    expect(copy.get_by_label("Worked example")).to_be_disabled()
-    expect(copy.get_by_label("Correction for anisotropy").locator("option")).to_have_text(["raw"])
-    assert asked == [file.as_uri()]
-    assert not complaints
-    context.close()
+    file = exported(page, "HTML", tmp_path)
+    with unplugged(browser, file) as copy:
+        finished(copy)
+        assert value(copy) == value(page)
+        copy.get_by_role("button", name="Look at layer 6").click()
+        cell(copy, 1, 2).click()
+        copy.keyboard.press("ArrowDown")
+        expect(copy.get_by_role("heading", name="Sentence 2 with itself")).to_be_visible()
+        copy.keyboard.press("ArrowRight")
+        assert value(copy) == pytest.approx(float(compared().at(6)[1, 2]), abs=1e-5)
+        expect(copy.get_by_role("button", name="Edit")).to_be_disabled()
+        expect(copy.get_by_label("Worked example")).to_be_disabled()
+        expect(copy.get_by_label("Correction for anisotropy").locator("option")).to_have_text(["raw"])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, lab: str, scheme: str):
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    dressed(page, scheme)
     opened(page, lab)
-    page.evaluate(AXE.read_text())
-
-    def check() -> None:
-        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-        serious = [
-            {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
-            for v in found["violations"]
-            if v["impact"] in ("serious", "critical")
-        ]
-        assert not serious, json.dumps(serious, indent=1)
-
-    check()
+    nothing_serious(page)
     page.get_by_role("button", name="Edit").click()
-    check()
+    nothing_serious(page)
     page.get_by_label("Worked example").select_option("chinese")
     expect(page.get_by_role("alert")).to_be_visible()
-    check()
+    nothing_serious(page)
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str):
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size(PHONE)
     opened(page, lab, wordsMetric="euclidean", wordsCorrection="standardised")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)
     page.get_by_role("button", name="Edit").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)

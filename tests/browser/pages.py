@@ -1,0 +1,69 @@
+"""What the tests of every room do with a page: take its exports along, open them unplugged, ask axe, hold it as a phone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from tests.browser.conftest import PATIENCE, ROOT
+
+AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+
+def exported(page: Page, kind: str, folder: Path) -> Path:
+    """The file that the menu gives for PNG, SVG, CSV, HTML or the first Record."""
+    page.get_by_role("button", name="Export").click()
+    menu = page.get_by_role("group", name="Export")
+    item = menu.get_by_text(kind, exact=True).first
+    stays = item.evaluate("item => item.closest('a') !== null")  # a link leaves the menu open
+    with page.expect_download() as download:
+        item.click()
+    file = folder / download.value.suggested_filename
+    download.value.save_as(file)
+    if stays:
+        page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    return file
+
+
+@contextmanager
+def unplugged(browser: Browser, file: Path) -> Iterator[Page]:
+    """An exported page, opened with the network off. Afterwards: it asked for nothing but itself, and complained of nothing."""
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if not request.url.startswith(("data:", "blob:")) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(file.as_uri())
+    yield page
+    context.close()
+    assert asked == [file.as_uri()]
+    assert not complaints
+
+
+def dressed(page: Page, scheme: str) -> None:
+    """Light or dark, and without movement."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+
+
+def nothing_serious(page: Page) -> None:
+    """axe finds no serious violation."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    serious = [
+        {"rule": v["id"], "where": [n["target"] for n in v["nodes"]], "why": v["nodes"][0]["failureSummary"]}
+        for v in found["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert not serious, json.dumps(serious, indent=1)
+
+
+def fits_a_phone(page: Page) -> None:
+    """Nothing makes the page wider than a phone, which it is shown on."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
