@@ -70,8 +70,7 @@ RECOGNISED = 0.7
 def mildest_threshold(items: list[Item], given: list[Given]) -> float:
     """The highest threshold at which `RECOGNISED` of the questions without an answer are said to have none.
 
-    It lies in the middle between two margins. Below it, what is gained on such questions is lost several times over on those
-    that the passage does answer.
+    It lies in the middle between two margins.
     """
     none = sorted((g.margin for i, g in zip(items, given, strict=True) if not i.answers), reverse=True)
     last = none[math.ceil(RECOGNISED * len(none)) - 1]

@@ -17,6 +17,9 @@ from pellucid.models.load import load_classifier
 from pellucid.store import Record, environment
 from pellucid.stream import bounded, drain
 
+ROUNDING = 1e-4
+"""Largest difference, as a share of the largest number on record, that is put down to rounding."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,17 @@ class Replay:
     """What has changed since: weights, versions, threads."""
 
     @property
+    def reproduced(self) -> bool:
+        """Bit by bit, or up to rounding."""
+        return self.difference < ROUNDING
+
+    @property
     def verdict(self) -> str:
         """One sentence for a person."""
         one = "value" if isinstance(self.record, FilterImage) else "score"
         if self.identical:
             return f"Reproduced: every {one} has the same bits."
-        if self.difference < 1e-4:
+        if self.reproduced:
             return f"Reproduced up to rounding: {one}s differ by at most {self.difference:.1e} of the largest."
         return f"Not reproduced: {one}s differ by up to {self.difference:.1%} of the largest."
 

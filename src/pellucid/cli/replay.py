@@ -61,7 +61,7 @@ def _of_pictures(path: Path) -> dict[str, Any]:
     asked = again.record.request.model_dump(mode="json") if isinstance(again.record, Record) else None
     return {
         "verdict": again.verdict, "identical": again.identical, "difference": again.difference, "notes": list(again.notes),
-        "request": asked, "reproduced": again.difference < 1e-4,
+        "request": asked, "reproduced": again.reproduced,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ https://doi.org/10.23915/distill.00007
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, final
 
 import torch
@@ -103,10 +103,7 @@ def filters(
     for until in [*range(EVERY, steps, EVERY), steps]:
         for ascent in ascents:
             ascent.advance(until)
-            yield replace(
-                _answer(ascents, of_filter, layer, starts * len(wanted), model, steps),
-                begin=None if inputs is None else inputs.features,
-            )
+            yield _answer(ascents, of_filter, layer, starts * len(wanted), inputs, model, steps)
 
 
 def _starts(
@@ -236,8 +233,8 @@ class _Ascent:
 
 
 def _answer(
-    ascents: Sequence[_Ascent], of_filter: Int64[Tensor, " batch"], layer: str, starts: tuple[str, ...], model: ImageClassifier,
-    steps: int,
+    ascents: Sequence[_Ascent], of_filter: Int64[Tensor, " batch"], layer: str, starts: tuple[str, ...], inputs: Images | None,
+    model: ImageClassifier, steps: int,
 ) -> FilterImage:  # fmt: skip
     points = max((ascent.points for ascent in ascents), key=len)
     curves = [_column(ascent, len(points)) for ascent in ascents]
@@ -257,6 +254,7 @@ def _answer(
         std=tuple(model.std),
         model=model.name,
         fingerprint=model.fingerprint,
+        begin=None if inputs is None else inputs.features,
     )
 
 

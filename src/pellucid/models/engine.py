@@ -6,6 +6,7 @@ that computes so, they are not: that is for sums over many perturbed copies, aft
 
 import threading
 import warnings
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, final, runtime_checkable
 
@@ -72,9 +73,7 @@ class Compiled:
     @property
     def has_bfloat16(self) -> bool:
         """Whether this CPU computes in bfloat16; where it does not, asking for it costs more than float32."""
-        import openvino
-
-        return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "BF16" in _capabilities()
 
     def _request(self, precision: Precision) -> Any:
         import openvino
@@ -85,6 +84,13 @@ class Compiled:
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
         return openvino.compile_model(self._graph, "CPU", settings).create_infer_request()
+
+
+@cache
+def _capabilities() -> list[str]:
+    import openvino
+
+    return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _everything(network: Prepared) -> list[Tensor]:

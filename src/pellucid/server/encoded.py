@@ -19,6 +19,7 @@ from pellucid.models.image import ImageClassifier
 from pellucid.pictures.images import scale_of
 
 THUMBNAIL = 28
+"""Places of a layer's thumbnail, at most, along a side."""
 MOST = 4096
 """Numbers of an extra that are told one by one; what is larger is a tensor for computing, not for showing."""
 

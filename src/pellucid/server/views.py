@@ -10,13 +10,12 @@ from typing import Any, Literal, final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pellucid.replay import ROUNDING
 from pellucid.server import bodies as b
 from pellucid.server import texts
 from pellucid.server.corpora import Corpora
 from pellucid.server.loaded import Models
 
-ROUNDING = 1e-4
-"""Largest difference, as a share of the largest number beside it, that is put down to rounding."""
 PACKED = {"attention": "<f4", "thumbnails": "u1"}
 """Arrays that an answer holds in base64."""
 SEARCH = "/api/corpora/"
@@ -92,8 +91,7 @@ def ask_again(view: View, store: Path) -> Iterator[Again]:
     models = Models()
     corpora = Corpora(store / "corpora", models)
     for asked in view.questions:
-        before = json.loads(json.dumps(asked.answer))
-        after = json.loads(json.dumps(_answer(asked, models, corpora)))
+        before, after = asked.answer, json.loads(json.dumps(_answer(asked, models, corpora)))
         where, far = max(differences(before, after), key=lambda one: one[1], default=("", 0.0))
         yield Again(asked.path, before == after, far, where if far else "")
 
