@@ -9,13 +9,10 @@ import argparse
 import json
 import os
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from lab_running import running
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -48,7 +45,9 @@ def clicked(page: Page, picture: int) -> dict[str, float]:
         f"(button) => {{ const watch = {WATCH}; button.addEventListener('click', watch, {{ once: true, capture: true }}); }}"
     )
     button.click()
-    page.wait_for_function("window.seen && window.seen.end !== null")
+    page.wait_for_function(
+        "() => window.seen && window.seen.end !== null"
+    )  # subtle: a bare expression is against the page's policy
     return page.evaluate("window.seen")
 
 
@@ -56,31 +55,19 @@ def measured(page: Page, address: str, method: str, pictures: Sequence[int]) -> 
     page.goto(f"{address}?method={method}&image=observation:0")
     page.locator("article.cell[data-phase=done]").wait_for()
     found = [clicked(page, picture) for picture in pictures]
-    return {
-        name: [round(one[key]) for one in found]
-        for name, key in (("first", "first"), ("end", "end"), ("longest frame", "longest"))
-    }
+    return {key: [round(one[key]) for one in found] for key in ("first", "end", "longest")}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="*", default=METHODS)
     methods = parser.parse_args().methods
-    command = [str(Path(sys.executable).with_name("pellucid")), "lab", "--no-browser", "--port", "0"]
-    with (
-        sync_playwright() as playwright,
-        tempfile.TemporaryDirectory() as store,
-        subprocess.Popen([*command, "--store", store], stdout=subprocess.PIPE, text=True) as lab,
-    ):
-        assert lab.stdout is not None
-        address = lab.stdout.readline().split()[-1]
+    with running() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.set_default_timeout(PATIENCE)
         print(json.dumps({method: measured(page, address, method, PICTURES) for method in methods}, indent=1))
         browser.close()
-        lab.terminate()
-        lab.wait()
 
 
 if __name__ == "__main__":

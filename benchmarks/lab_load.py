@@ -8,16 +8,14 @@ new job came, once the model was loaded.
 import argparse
 import json
 import random
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
+
+from lab_running import running
 
 
 def ask(address: str, path: str, body: dict[str, Any] | None = None) -> bytes:
@@ -70,32 +68,24 @@ def main() -> None:
     parser.add_argument("--viewers", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as store:
-        command = [str(Path(sys.executable).with_name("pellucid")), "lab", "--no-browser", "--port", "0", "--store", store]
-        lab = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert lab.stdout is not None
-            address = lab.stdout.readline().split()[-1]
-            ids = [first_map(address, job(n, 16))[0] for n in range(6)]
-            for id in ids:
-                while json.loads(ask(address, f"api/jobs/{id}"))["state"] != "done":
-                    time.sleep(0.1)
-                ask(address, f"api/jobs/{id}/picture.png")  # drawn once, as the first who looks would have it
-            running, seconds = first_map(address, job(7, 100_000))
-            times: dict[str, list[float]] = defaultdict(list)
-            errors: list[str] = []
-            until = time.monotonic() + given.seconds
-            viewers = [
-                threading.Thread(target=view, args=(address, ids, until, n, times, errors)) for n in range(given.viewers)
-            ]  # fmt: skip
-            for one in viewers:
-                one.start()
-            for one in viewers:
-                one.join()
-            still = json.loads(ask(address, f"api/jobs/{running}"))
-        finally:
-            lab.terminate()
-            lab.wait()
+    with running() as address:
+        ids = [first_map(address, job(n, 16))[0] for n in range(6)]
+        for id in ids:
+            while json.loads(ask(address, f"api/jobs/{id}"))["state"] != "done":
+                time.sleep(0.1)
+            ask(address, f"api/jobs/{id}/picture.png")  # drawn once, as the first who looks would have it
+        running_job, seconds = first_map(address, job(7, 100_000))
+        times: dict[str, list[float]] = defaultdict(list)
+        errors: list[str] = []
+        until = time.monotonic() + given.seconds
+        viewers = [
+            threading.Thread(target=view, args=(address, ids, until, n, times, errors)) for n in range(given.viewers)
+        ]  # fmt: skip
+        for one in viewers:
+            one.start()
+        for one in viewers:
+            one.join()
+        still = json.loads(ask(address, f"api/jobs/{running_job}"))
     every = sorted(one for each in times.values() for one in each)
     print(json.dumps({
         "viewers": given.viewers, "answers": len(every), "errors": errors[:5], "error_count": len(errors),
