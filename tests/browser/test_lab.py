@@ -282,6 +282,52 @@ def test_filters_fill_the_grid_and_one_has_a_dossier(page: Page, lab: str):
     expect(page.get_by_role("heading", level=2)).to_contain_text("_conv_head")
 
 
+def test_an_ascent_is_cancelled_in_mid_stream_and_begun_again(page: Page, lab: str):
+    page.goto(f'{lab}?view=filters&layer=_conv_stem&ascent=filters:{{"steps":10000}}')
+    tiles = page.locator(".grid .tile")
+    expect(tiles.first.get_by_role("img")).to_be_visible()
+    expect(tiles.first).to_have_attribute("data-phase", "running")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    for number in range(12):
+        expect(tiles.nth(number)).to_have_attribute("data-phase", "cancelled")
+    expect(tiles.first.get_by_role("img")).to_be_visible()  # as far as it came
+    tiles.first.get_by_role("button", name="cancelled: again").click()
+    expect(tiles.first).to_have_attribute("data-phase", "running")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(tiles.first).to_have_attribute("data-phase", "cancelled")
+
+
+def test_filters_come_back_from_a_link_and_out_of_the_lab(page: Page, lab: str, tmp_path: Path, browser: Browser):
+    def curve(on: Page) -> str:
+        return on.get_by_role("img", name=re.compile("^Activation over steps. seed 0: ")).get_attribute("aria-label") or ""
+
+    def there(on: Page) -> None:
+        expect(on.locator(".tile[data-phase=done]")).to_have_count(13)  # a page of the grid, and the dossier's
+        expect(on.locator(".reading").first).to_contain_text("112 × 112, ")
+
+    page.goto(lab + VIEWS["filters"])
+    there(page)
+    before, address = curve(page), page.url
+    page.reload()
+    there(page)
+    assert (curve(page), page.url) == (before, address)
+    record = exported(page, "Record", tmp_path)
+    assert pl.replay(record).reproduced
+    assert exported(page, "PNG", tmp_path).read_bytes().startswith(b"\x89PNG")
+    texts = [one.text for one in ET.parse(exported(page, "SVG", tmp_path)).getroot().iter("{http://www.w3.org/2000/svg}text")]
+    assert "Filters of _conv_stem" in texts
+    head, *rows = exported(page, "CSV", tmp_path).read_text().splitlines()
+    assert head == "layer,picture,step,activation"
+    ends = [float(row.split(",")[3]) for row in rows if row.startswith("_conv_stem,") and row.split(",")[2] == "5"]
+    assert any(end == pytest.approx(float(pl.FilterImage.from_record(record).final_objective[0])) for end in ends)
+    with unplugged(browser, exported(page, "HTML", tmp_path)) as saved:
+        there(saved)
+        assert curve(saved) == before
+        expect(saved.locator("aside li canvas")).not_to_have_count(0)
+        saved.get_by_role("button", name="filter 2, ").click()
+        expect(saved.get_by_text("This saved page does not hold that").first).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str):
