@@ -297,6 +297,22 @@ def test_an_ascent_is_cancelled_in_mid_stream_and_begun_again(page: Page, lab: s
     expect(tiles.first).to_have_attribute("data-phase", "cancelled")
 
 
+def test_a_closed_page_leaves_the_lab_to_the_next_one(page: Page, lab: str):
+    def going() -> list[int]:
+        jobs = page.request.get(f"{lab}api/jobs").json()["jobs"]
+        return [job["body"]["filters"][0] for job in reversed(jobs) if job["state"] in ("queued", "running")]
+
+    page.goto(f'{lab}?view=filters&layer=_conv_stem&ascent=filters:{{"steps":10000}}')
+    expect(page.locator(".grid .tile").nth(11)).to_have_attribute("data-phase", "queued")
+    assert going() == list(range(12))  # as the page shows them
+    page.goto("about:blank")
+    for _ in range(100):
+        if not going():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{len(going())} jobs of a page that is gone go on")
+
+
 def test_filters_come_back_from_a_link_and_out_of_the_lab(page: Page, lab: str, tmp_path: Path, browser: Browser):
     def curve(on: Page) -> str:
         return on.get_by_role("img", name=re.compile("^Activation over steps. seed 0: ")).get_attribute("aria-label") or ""

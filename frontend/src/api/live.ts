@@ -26,6 +26,17 @@ export class LiveLab implements Lab {
   readonly answers = new Map<string, unknown>();
   private readonly pending = new Map<string, Promise<unknown>>();
   private readonly turns = new Turns(STREAMS);
+  /** One question at a time, so that the server's line is in the page's order. */
+  private readonly asking = new Turns(1);
+  /** What the server still works at for this page. */
+  private readonly unfinished = new Set<string>();
+
+  constructor() {
+    // a page that is closed must not leave the next one waiting for answers that nobody will see
+    addEventListener("pagehide", () => {
+      for (const id of this.unfinished) void fetch(jobPath(id), { method: "DELETE", keepalive: true }).catch(() => undefined);
+    });
+  }
 
   catalog(): Promise<Catalog> {
     return this.kept("/api/catalog");
@@ -81,14 +92,16 @@ export class LiveLab implements Lab {
     const cancel = async (): Promise<void> => {
       unwanted = true;
       if (id === null) return;
-      await ask(`/api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }).catch((error: unknown) => {
+      await ask(jobPath(id), { method: "DELETE" }).catch((error: unknown) => {
         if (!stop.signal.aborted) tell({ message: `Cancelling did not work: ${words(error)}` });
       });
     };
     const begin = async (): Promise<void> => {
       for (let times = 0; times <= ASKED_AGAIN && !stop.signal.aborted; times++) {
-        const asked = await this.asked(body, tell, stop.signal);
+        const asked = await this.asking.take(() => this.asked(body, tell, stop.signal, () => !unwanted), stop.signal);
+        if (!asked) return;
         id = asked.id;
+        this.unfinished.add(id);
         // subtle: the question was on its way when it was taken back
         if (unwanted) return void (await cancel());
         tell({ id, phase: asked.state === "running" ? "running" : "queued", position: asked.position ?? null, message: "" });
@@ -96,9 +109,11 @@ export class LiveLab implements Lab {
       }
       if (!stop.signal.aborted) tell({ phase: "failed", message: "The server forgot this job more than once; ask again." });
     };
-    begin().catch((error: unknown) => {
-      if (!stop.signal.aborted) tell({ phase: "failed", message: words(error) });
-    });
+    begin()
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) tell({ phase: "failed", message: words(error) });
+      })
+      .finally(() => id !== null && this.unfinished.delete(id));
     return {
       cancel: () => {
         if (id === null) tell({ phase: "cancelled", message: "" });
@@ -108,9 +123,9 @@ export class LiveLab implements Lab {
     };
   }
 
-  /** Asks until the queue has room. */
-  private async asked(body: JobBody, tell: (change: Partial<JobView>) => void, stop: AbortSignal): Promise<Asked> {
-    for (;;) {
+  /** Asks until the queue has room; undefined once it is not wanted any more. */
+  private async asked(body: JobBody, tell: (change: Partial<JobView>) => void, stop: AbortSignal, wanted: () => boolean): Promise<Asked | undefined> {
+    while (wanted()) {
       try {
         return await ask<Asked>("/api/jobs", json(body));
       } catch (error) {
@@ -125,7 +140,7 @@ export class LiveLab implements Lab {
   private listen(id: string, tell: (change: Partial<JobView>) => void, stop: AbortSignal): Promise<"ended" | "forgotten"> {
     return new Promise((resolve, reject) => {
       // subtle: after a dropped connection the browser sends Last-Event-ID by itself, so the stream goes on where it was
-      const events = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`);
+      const events = new EventSource(`${jobPath(id)}/events`);
       const end = (how: "ended" | "forgotten"): void => {
         events.close();
         resolve(how);
@@ -148,7 +163,7 @@ export class LiveLab implements Lab {
         if (events.readyState !== EventSource.CLOSED) return;
         // the server answered with an error instead of a stream: find out whether it still knows the job
         pause(1000, stop)
-          .then(() => ask<Fetched>(`/api/jobs/${encodeURIComponent(id)}`))
+          .then(() => ask<Fetched>(jobPath(id)))
           .then(
             ({ state, error }) => {
               if (state === "failed" || state === "cancelled") tell({ phase: state, message: error ?? "" });
@@ -177,6 +192,7 @@ export class LiveLab implements Lab {
   }
 }
 
+const jobPath = (id: string): string => `/api/jobs/${encodeURIComponent(id)}`;
 export const CORPORA = "/api/corpora";
 export const searchPath = (corpus: string): string => `${CORPORA}/${encodeURIComponent(corpus)}/search`;
 export const textPath = (question: keyof Questions): string => `/api/text/${question}`;
