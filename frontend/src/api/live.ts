@@ -200,13 +200,13 @@ export const thumbnailsPath = (model: string, source: string): string =>
   `/api/models/${encodeURIComponent(model)}/thumbnails?source=${encodeURIComponent(source)}`;
 export const questionKey = (path: string, body?: object): string => (body ? `${path} ${canonical(body)}` : path);
 
-const json = (body: object): RequestInit => ({
+export const json = (body: object): RequestInit => ({
   method: "POST",
   body: JSON.stringify(body),
   headers: { "Content-Type": "application/json" },
 });
 
-async function ask<T = unknown>(path: string, init: RequestInit = {}): Promise<T> {
+export async function ask<T = unknown>(path: string, init: RequestInit = {}): Promise<T> {
   const answer = await fetch(path, init);
   if (answer.ok) return (answer.status === 204 ? undefined : await answer.json().catch(() => undefined)) as T;
   const said: unknown = await answer.json().catch(() => null);

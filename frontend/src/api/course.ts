@@ -1,0 +1,151 @@
+/** The course on a running server: every route of it that a student meets, and what comes back. */
+import { Refused } from "./lab";
+import { ask, json } from "./live";
+
+/** The same text by language: `en`, `zh-TW`. */
+export type Text = Readonly<Record<string, string>>;
+export type CourseState = "draft" | "open" | "closed";
+export type FeedbackPolicy = "none" | "total" | "question" | "after_close";
+export type Role = "student" | "instructor";
+
+export interface Me {
+  readonly id: number | string;
+  readonly login: string;
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** GET /api/course. Points are integer tenths, times are UTC in ISO 8601. */
+export interface Course {
+  readonly id: string;
+  readonly title: Text;
+  readonly languages: readonly string[];
+  readonly groups: Readonly<Record<string, Text>>;
+  readonly state: CourseState;
+  readonly closes_at: string | null;
+  readonly feedback: FeedbackPolicy;
+  /** The server's clock. */
+  readonly now: string;
+  readonly total_tenths: number;
+  /** null for somebody who has not logged in. */
+  readonly me: Me | null;
+}
+
+export interface Option {
+  readonly id: string;
+  readonly text: Text;
+}
+
+export interface Question {
+  readonly id: string;
+  readonly number: number;
+  readonly group: string;
+  readonly tenths: number;
+  /** For people: "0.3". */
+  readonly points: string;
+  readonly prompt: Text;
+  readonly hint: Text;
+  /** The query of the view that the question is about; empty where there is none. */
+  readonly lab: string;
+  /** In this student's own order. */
+  readonly options: readonly Option[];
+}
+
+export interface Questions {
+  /** Of the assignment; a save names it. */
+  readonly hash: string;
+  readonly questions: readonly Question[];
+}
+
+/** What was chosen, as the server keeps it. */
+export interface Answer {
+  readonly selected: readonly string[];
+  readonly sequence: number;
+  readonly at: string;
+  readonly receipt: string;
+}
+
+export interface Feedback {
+  readonly total_tenths: number;
+  readonly of_tenths: number;
+  readonly questions: Readonly<Record<string, { readonly tenths: number; readonly of: number }>> | null;
+}
+
+export interface Answers {
+  readonly answers: Readonly<Record<string, Answer>>;
+  readonly answered: number;
+  readonly of: number;
+  readonly feedback: Feedback | null;
+}
+
+export interface SaveBody {
+  readonly selected: readonly string[];
+  /** Made once for one content: the same one again is never saved twice. */
+  readonly operation: string;
+  /** The sequence that was seen when this was chosen; 0 before the first. */
+  readonly base: number;
+  readonly hash: string;
+}
+
+export interface SavedAnswer extends Answer {
+  /** What somebody with this login saved in the meantime, and this one replaced. */
+  readonly superseded: { readonly selected: readonly string[]; readonly sequence: number; readonly at: string } | null;
+}
+
+export interface HistoryEntry extends Answer {
+  readonly question: string;
+}
+
+const COURSE = "/api/course";
+/** Milliseconds after which a save counts as not answered, and is sent again. */
+const UNANSWERED = 15_000;
+
+/** What every part of the course asks the server through; a failure is a `Refused`, or a TypeError when nobody answers. */
+export class CourseApi {
+  /** null where the lab holds no course. */
+  async find(): Promise<Course | null> {
+    try {
+      return await this.course();
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return null;
+      throw error;
+    }
+  }
+  course(): Promise<Course> {
+    return this.get("");
+  }
+  logIn(login: string, password: string): Promise<Me> {
+    return this.post("/sessions", { login, password });
+  }
+  async logOut(): Promise<void> {
+    await ask(`${COURSE}/sessions`, { method: "DELETE" });
+  }
+  /** Makes the password of an invitation, and logs in. */
+  accept(code: string, password: string): Promise<Me> {
+    return this.post("/invitations", { code, password });
+  }
+  questions(): Promise<Questions> {
+    return this.get("/questions");
+  }
+  answers(): Promise<Answers> {
+    return this.get("/answers");
+  }
+  save(question: string, body: SaveBody): Promise<SavedAnswer> {
+    // subtle: keepalive, so that what was chosen right before the tab is closed still leaves
+    return this.send("PUT", `/answers/${encodeURIComponent(question)}`, body, { keepalive: true, signal: AbortSignal.timeout(UNANSWERED) });
+  }
+  async history(): Promise<readonly HistoryEntry[]> {
+    return (await this.get<{ saves: HistoryEntry[] }>("/history")).saves;
+  }
+
+  /** `path` is below /api/course. */
+  get<T>(path: string): Promise<T> {
+    return ask<T>(COURSE + path);
+  }
+  post<T>(path: string, body: object): Promise<T> {
+    return ask<T>(COURSE + path, json(body));
+  }
+  send<T>(method: "PUT" | "POST", path: string, body: object, more: RequestInit = {}): Promise<T> {
+    return ask<T>(COURSE + path, { ...json(body), method, ...more });
+  }
+}
