@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -27,35 +28,42 @@ COMMANDS = {
     "metrics": ("pellucid.cli.listing:metrics", "List the metrics, or show one's options."),
     "doctor": ("pellucid.cli.doctor:doctor", "Say what of this machine slows Pellucid down, and what to set."),
     "train": ("pellucid.cli.train:train", "Train a classifier on a folder of your own photographs."),
+    "course": ("pellucid.cli.course:course", "Make and run a course whose questions are keyed by explanations."),
 }
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are run, and whose help needs none of them."""
 
+    def __init__(self, *args: Any, entries: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        """`entries`: by a command's name, where it is (`module:attribute`) and its line in the help."""
+        super().__init__(*args, **kwargs)
+        self.entries = entries
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.entries:
             return None
-        module, attribute = COMMANDS[cmd_name][0].split(":")
+        module, attribute = self.entries[cmd_name][0].split(":")
         return getattr(importlib.import_module(module), attribute)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in self.entries and not args[0].startswith("-"):
             from pellucid.registry import unknown
 
-            ctx.fail(unknown("command", args[0], COMMANDS))
+            ctx.fail(unknown("command", args[0], self.entries))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+            formatter.write_dl([(name, short) for name, (_, short) in self.entries.items()])
 
 
 @click.group(
     cls=LazyGroup,
+    entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: pellucid explain lime observation:0   (a shipped photograph; a file or a folder does as well)",
 )

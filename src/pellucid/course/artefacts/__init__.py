@@ -22,7 +22,7 @@ Value = Any
 @final
 @dataclass(frozen=True)
 class Axis:
-    """One setting that differs from the base run. Axes of the same name are changed together in every artefact that has them."""
+    """One setting that differs from the base run. Axes of one name are changed together in all artefacts that have them."""
 
     name: str
     """As an instructor reads it: `seed 3`, `samples -25 %`, `mask +2 px`, `clip +1`, `precision float64`."""
@@ -82,6 +82,8 @@ class Kind:
     """The axes of an entry, without those of the artefacts that it is made from."""
     version: int
     """Counts up whenever the same entry would give another value."""
+    masked: bool
+    """Whether its values depend on the course's masks (`Workshop.masks`): another mask then makes them anew."""
     kept: bool
     """Whether its values are worth keeping on the disk; not for a cheap view of what `Workshop.keep` has kept already."""
 
@@ -96,12 +98,13 @@ def artefact(
     entry: type[Entry] = Entry,
     axes: Callable[[Any], Sequence[Axis]] = lambda entry: (),
     version: int = 1,
+    masked: bool = False,
     kept: bool = True,
 ) -> Callable[[Callable[[Any, Axis, "Workshop"], Value]], Callable[[Any, Axis, "Workshop"], Value]]:
     """Registers the function that makes artefacts of this kind. ValueError for a name that is taken."""
 
     def register(make: Callable[[Any, Axis, "Workshop"], Value]) -> Callable[[Any, Axis, "Workshop"], Value]:
-        artefacts.add(name, Kind(name, make, entry, axes, version, kept))
+        artefacts.add(name, Kind(name, make, entry, axes, version, masked, kept))
         return make
 
     return register
