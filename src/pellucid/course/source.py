@@ -34,9 +34,9 @@
 `image` and `other` may be used in `each` without being declared: they run over the course's images, never both over the same,
 and bind {image}, an id, {image_source}, what the lab calls it, and {image_name}, the name of its file. So they do in `let`.
 
-`if_ambiguous`: `swap` shows only SAFE options, and AMBIGUOUS ones, which bar the release, where there are too few. The others draw
-from all that is not INVALID: with `disregard` a shown AMBIGUOUS option may be chosen or not; with `always_correct` everybody
-who answers a question with such an option has its points; with `block` one bars the release.
+`if_ambiguous`: `swap` shows only SAFE options, and where there are too few, AMBIGUOUS ones, which bar the release. The others
+draw from all that is not INVALID: with `disregard` a shown AMBIGUOUS option may be chosen or not; with `always_correct`
+everybody who answers a question with such an option has its points; with `block` one bars the release.
 """
 
 import io

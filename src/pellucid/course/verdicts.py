@@ -42,9 +42,9 @@ class Judgement:
 def judge(runs: Sequence[RunMargin], floor: float) -> Judgement:
     """The verdict on an option with these runs, the base run first.
 
-    Mean and standard deviation are those of the seeds (the base run is seed 0), or of all runs where nothing is drawn at random;
-    a change of sides counts in any run. A margin that is no finite number makes the option INVALID, and so does having no run.
-    ValueError for a floor that is not above zero.
+    Mean and standard deviation are those of the seeds (the base run is seed 0), or of all runs where nothing is drawn at
+    random; a change of sides counts in any run. A margin that is no finite number makes the option INVALID, and so does having
+    no run. ValueError for a floor that is not above zero.
     """
     if not floor > 0:
         raise ValueError(f"floor={floor}; a floor is above zero")
