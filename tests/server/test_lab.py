@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.cli.lab import _bound
+from pellucid.cli.serving import bound
 from tests.cli.command import shell
 
 PELLUCID = str(Path(sys.executable).with_name("pellucid"))
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_keep_anything_is_refused_at_once(tmp_path):
 
 
 def test_the_next_free_port_is_taken_unless_one_was_asked_for():
-    with _bound("127.0.0.1", None) as first, _bound("127.0.0.1", None) as second:
+    with bound("127.0.0.1", None) as first, bound("127.0.0.1", None) as second:
         ports = first.getsockname()[1], second.getsockname()[1]
         assert ports[0] < ports[1] < 8765 + 50
         done = shell("lab", "--no-browser", "--port", str(ports[1]))
@@ -150,6 +150,6 @@ def test_the_next_free_port_is_taken_unless_one_was_asked_for():
 
 
 def test_it_listens_on_this_machine_alone():
-    with _bound("127.0.0.1", 0) as made:
+    with bound("127.0.0.1", 0) as made:
         assert made.getsockname()[0] == "127.0.0.1"
         assert made.family == socket.AF_INET

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path as FilePath
@@ -26,6 +26,7 @@ from pellucid.models.layer_maps import responses
 from pellucid.registry import UnknownName
 from pellucid.server import bodies as b
 from pellucid.server import exports, texts
+from pellucid.server.answers import PROBLEM, PROBLEMS, problem, said
 from pellucid.server.corpora import Corpora
 from pellucid.server.encoded import data_url, layer_thumbnail, packed
 from pellucid.server.guard import HEADERS, PATIENCE, UPLOAD_BYTES, Guard
@@ -36,10 +37,12 @@ from pellucid.server.page import Page
 from pellucid.server.results import Results, check_writable
 from pellucid.server.sources import MAX_PIXELS, Sources, observations
 from pellucid.server.superpixels import hiding, unpacked
+from pellucid.server.wanted import Wanted
 from pellucid.server.work import Work, job_id
 from pellucid.store import Record
 
 if TYPE_CHECKING:
+    from pellucid.course.storage import Course
     from pellucid.models.text import TextEncoder
 
 T = TypeVar("T")
@@ -50,16 +53,6 @@ ROOM = 32_000_000
 """Bytes of drawings, and of pictures, that are kept in memory."""
 SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Nothing that is asked here is told to anybody, whatever the environment says."""
-PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-# subtle: by reference, since a model would be described as of the type of the route's own answer, a picture or a stream
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"content": PROBLEM, "description": why}
-    for status, why in {
-        400: "Not a request that can be read", 401: "No token", 403: "From another site", 404: "Not there",
-        413: "Too large", 415: "Not JSON", 421: "Asked for under another name", 422: "Not what is wanted here",
-        503: "Busy; see Retry-After", 507: "The disk is full",
-    }.items()
-}  # fmt: skip
 UNFINISHED: dict[int | str, dict[str, Any]] = {409: {"content": PROBLEM, "description": "Not done"}}
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
 Source = Annotated[str, Path(max_length=80, description="observation:0 to observation:9, or the source of an upload.")]
@@ -87,6 +80,7 @@ class Lab:
         self.results = Results(store / "results")
         self.corpora = Corpora(store / "corpora", self.models)
         self.jobs = Jobs(self.results, queue=queue, seconds=seconds, keep=keep)
+        self.wanted = Wanted()
         self.work = Work(self.models, self.sources, self.corpora)
         self.page = Page() if static is None else Page(static)
         self.drawings, self.pictures = Kept(ROOM), Kept(ROOM)
@@ -110,12 +104,16 @@ def make_app(
     token: str | None = None,
     static: str | FilePath | None = None,
     patience: int | float = PATIENCE,
+    course: "Course | None" = None,
+    names: Collection[str] = (),
+    https: bool = False,
 ) -> FastAPI:
     """The lab as an ASGI application; `app.state.lab.close()` ends its worker.
 
     Results, uploads and corpora are kept in the folder `store`, and found there again by the next one. `models` are networks of
     yours, with names, beside the catalog's. At most `queue` jobs wait, none runs longer than `seconds`, and `keep` that ended
-    are known in memory. With a `token`, every request must have it, and any host name will do; without, only local ones.
+    are known in memory. With a `token`, every request must have it, and any host name will do; without, only local ones, and
+    those in `names`, which are reached by HTTPS if `https` says so. With a `course`, the lab is for its members: they log in.
     OSError when nothing can be kept in `store`.
     """
     lab = Lab(FilePath(store), models, queue, seconds, keep, None if static is None else FilePath(static))
@@ -124,13 +122,21 @@ def make_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await asyncio.to_thread(lab.close, 0.3)
+        if room is not None:
+            await asyncio.to_thread(room.close)
 
     app = FastAPI(
         title="Pellucid lab", version=__version__, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None,
         lifespan=lifespan, responses=PROBLEMS, separate_input_output_schemas=False, telemetry=SILENT,
     )  # fmt: skip
     app.state.lab = lab
-    app.add_middleware(Guard, token=token, patience=patience)  # pyright: ignore[reportArgumentType]
+    room = None
+    if course is not None:
+        from pellucid.server.course import add_course
+
+        room = add_course(app, course, https=https)
+    guard: Any = Guard
+    app.add_middleware(guard, token=token, patience=patience, names=names, https=https)
     _on_errors(app)
     for routes in (_catalog(lab), _images(lab), _jobs(lab), _exports(lab), _texts(lab), _corpora(lab)):
         app.include_router(routes, prefix="/api")
@@ -151,19 +157,6 @@ def _describe(app: FastAPI) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------ answers
-
-
-def said(
-    model: type[BaseModel], value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """The answer, checked against its model, with null for what is not finite."""
-    content = model.model_validate(value).model_dump_json(exclude_unset=True)
-    return Response(content, status, headers, "application/json")
-
-
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    # subtle: in ASCII, since what was given may hold half of a surrogate pair, which has no other spelling
-    return Response(json.dumps({"detail": detail}), status, headers, "application/json")
 
 
 def _on_errors(app: FastAPI) -> None:
@@ -340,13 +333,14 @@ def _jobs(lab: Lab) -> APIRouter:
         return id, partial(lab.work.corpus, body), False, lambda: body.name in lab.corpora.names()
 
     @api.post("/jobs", response_model=b.Submitted, status_code=201, responses={200: {"model": b.Submitted}})
-    def submit(body: b.JobBody) -> Response:
+    def submit(request: Request, body: b.JobBody) -> Response:
         """Starts a job: 201. One that is the same, and waits, runs or is done, is answered with 200 and not done again."""
         id, work, kept, stands = take(body)
         url = f"/api/jobs/{id}"
         if kept and jobs.get(id) is None and lab.results.has(id):
             return said(b.Submitted, {"id": id, "state": "done", "position": None, "url": url})
         job, new = jobs.submit(id, body.kind, body.model_dump(mode="json"), work, kept=kept, stands=stands)
+        lab.wanted.add(id, _who(request), new)
         state, _, head = jobs.look(job)
         answer = {"id": id, "state": state, "position": head["position"], "url": url}
         return said(b.Submitted, answer, 201 if new else 200, {"Location": url})
@@ -362,14 +356,15 @@ def _jobs(lab: Lab) -> APIRouter:
         return Response(_document(lab, id), media_type="application/json")
 
     @api.delete("/jobs/{id}", response_model=b.Submitted, status_code=202)
-    def cancel(id: JobId) -> Response:
+    def cancel(request: Request, id: JobId) -> Response:
         """Stops a job for everybody: at once when it waits, after the batch that it is in when it runs. One that has ended
-        stays as it is."""
+        stays as it is; so does, in a course, one that other members asked for and did not stop."""
         job = jobs.get(id)
         if job is None:
             state, position = json.loads(_document(lab, id))["state"], None
         else:
-            jobs.cancel(job)
+            if lab.wanted.leave(id, _who(request)):
+                jobs.cancel(job)
             state, _, head = jobs.look(job)
             position = head["position"]
         return said(b.Submitted, {"id": id, "state": state, "position": position, "url": f"/api/jobs/{id}"}, 202)
@@ -394,6 +389,12 @@ def _jobs(lab: Lab) -> APIRouter:
         return _Events(_told(lab, id, job, after), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     return api
+
+
+def _who(request: Request) -> int | None:
+    """The member of the course who asks; None in a lab without one."""
+    member = getattr(request.state, "member", None)
+    return None if member is None else member.id
 
 
 class _Events(StreamingResponse):

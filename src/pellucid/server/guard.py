@@ -1,14 +1,14 @@
 """Who may ask, and how much: the checks that every request passes before anything looks at it.
 
 A page elsewhere in the browser may send requests to the loopback address, under our own name even, once its name resolves to it
-(DNS rebinding). So the name that was asked for has to be a local one, whatever changes something has to come from our own page,
-and on any other address everything needs a token.
+(DNS rebinding). So the name that was asked for has to be a local one, or one that the lab was told to be served under; whatever
+changes something has to come from our own page; and on any other address everything needs a token.
 """
 
 import asyncio
 import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -42,10 +42,26 @@ PATIENCE = 30.0
 
 @final
 class Guard:
-    """An ASGI application behind these checks. With a `token`, any host name will do, and nothing goes without the token."""
+    """An ASGI application behind these checks. With a `token`, any host name will do, and nothing goes without the token.
 
-    def __init__(self, app: App, *, token: str | None = None, patience: int | float = PATIENCE) -> None:
+    `names` are the host names, with a port where it is not the usual one, under which it is served beside the local ones; with
+    `https` those are reached by HTTPS, whatever the proxy in between speaks to us.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        token: str | None = None,
+        patience: int | float = PATIENCE,
+        names: Collection[str] = (),
+        https: bool = False,
+    ) -> None:
         self._app, self._token, self._patience = app, token, patience
+        self._names = frozenset(_name(name) for name in names)
+        self._https = https
+        # subtle: a proxy may ask us under a local name, while the page that its browser shows is of the public one
+        self._origins = frozenset(f"{'https' if https else 'http'}://{name.lower()}" for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -79,11 +95,14 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        if self._token is None and _name(host) not in LOCAL:
-            return 421, f"this lab answers to localhost and 127.0.0.1, not to {host[:80]!r}"
+        public = _name(host) in self._names
+        if self._token is None and not public and _name(host) not in LOCAL:
+            known = ", ".join(["localhost", "127.0.0.1", *sorted(self._names)])
+            return 421, f"this lab answers to {known}, not to {host[:80]!r}"
         changes = scope["method"] not in READING
         origin = headers.get("origin")
-        if changes and origin is not None and origin != f"{scope.get('scheme', 'http')}://{host}":
+        scheme = "https" if public and self._https else scope.get("scheme", "http")
+        if changes and origin is not None and origin != f"{scheme}://{host}" and origin not in self._origins:
             return 403, f"a page of {origin[:80]!r} may not change anything here; use the lab's own page"
         if headers.get("sec-fetch-site") == "cross-site" and (changes or scope["path"].startswith("/api")):
             return 403, "a page of another site may not use this lab; use the lab's own page"

@@ -10,6 +10,7 @@ COMMANDS = {
     "build": ("pellucid.cli.course.build:build", "Compute the key of a course; also on your own network and pictures."),
     "freeze": ("pellucid.cli.course.freeze:freeze", "Fix the key under your name; from then on it never changes."),
     "drift": ("pellucid.cli.course.drift:drift", "Compute again, and say where the frozen key would differ."),
+    "serve": ("pellucid.cli.course.serve:serve_course", "Serve a course with the lab, for members who log in."),
 }
 
 
