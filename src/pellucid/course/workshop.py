@@ -126,7 +126,7 @@ class Workshop:
     def keep(self, what: Mapping[str, Any], make: Callable[[], Value]) -> Value:
         """What `make` gives, made only when nothing is kept of this JSON. `what` must say everything that decides the value,
         networks by their fingerprints; the versions of the libraries are added."""
-        name = digest([what, self._versions])
+        name = digest([what, self.versions])
         path = self.folder / name[:2] / f"{name}.npz"
 
         def found() -> Value:
@@ -195,7 +195,7 @@ class Workshop:
         return f"{before}{colon}{inside}" if path and inside.exists() else model
 
     @cached_property
-    def _versions(self) -> dict[str, str]:
+    def versions(self) -> dict[str, str]:
         from pellucid.store import environment
 
         # subtle: not the number of threads nor the processor, so that a folder may be carried to another machine
