@@ -62,17 +62,25 @@ def hash_of(candidate: Candidate, workshop: Workshop) -> str:
 
 
 def measured(
-    question: QuestionSpec, workshop: Workshop, known: Known, *, told: Callable[[str], None] = lambda text: None
+    question: QuestionSpec,
+    workshop: Workshop,
+    known: Known,
+    *,
+    compute: bool = True,
+    told: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Measurement]:
     """The measurement of every candidate by its id: known ones as they are, the others computed in all their runs.
 
+    Without `compute`, the others have no run.
     ValueError, naming the question and the option, for a condition that does not fit its artefacts.
     """
     hashes = {candidate.id: hash_of(candidate, workshop) for candidate in question.candidates}
     found = {id: known[hash] for id, hash in hashes.items() if hash in known}
     together: dict[frozenset[str], list[Candidate]] = {}
     for candidate in question.candidates:
-        if candidate.id not in found:
+        if candidate.id not in found and not compute:
+            found[candidate.id] = Measurement(hashes[candidate.id], ())
+        elif candidate.id not in found:
             together.setdefault(names(candidate.when), []).append(candidate)
     for used, candidates in together.items():
         found |= _in_all_runs(question, used, candidates, hashes, workshop, told)
@@ -91,7 +99,7 @@ def _in_all_runs(
     base: dict[str, tuple[float, float]] = {}
     problems: dict[str, str] = {}
     for run in workshop.runs(used):
-        told(f"{question.id}: {run.axis}")
+        told(run.axis)
         measures = Measured(run.environment)
         for candidate in candidates:
             try:

@@ -25,19 +25,24 @@ def compute_key(
     version: int = 1,
     parent: int | None = None,
     reason: str = "",
+    compute: bool = True,
     told: Callable[[str], None] = lambda text: None,
     kept: Callable[[QuestionSpec, Mapping[str, Measurement]], object] = lambda question, measurements: None,
 ) -> dict[str, Any]:
     """The key document of a course. What is `known` is not measured again; `kept` is given what each question measured.
 
-    With `only` these questions, it is a draft. ValueError where an artefact cannot be made or a condition does not fit.
+    With `only` these questions, it is a draft. Without `compute`, a candidate that is not known is INVALID.
+    ValueError where an artefact cannot be made or a condition does not fit.
     """
     wanted = [spec.question(id) for id in only] or list(spec.questions)
     evidence: list[dict[str, Any]] = []
     shown: dict[str, Shown] = {}
     right: dict[str, tuple[Selection, ...]] = {}
-    for question in wanted:
-        measurements = measured(question, workshop, known or {}, told=told)
+    for number, question in enumerate(wanted, 1):
+        where = f"{number}/{len(wanted)} {question.id}"
+        measurements = measured(
+            question, workshop, known or {}, compute=compute, told=lambda text, w=where: told(f"{w}: {text}")
+        )
         kept(question, measurements)
         judged = {c.id: judge(measurements[c.id].runs, c.floor) for c in question.candidates}
         drawn = sample(
