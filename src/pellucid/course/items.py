@@ -142,7 +142,7 @@ def by_thirds(total: Float[np.ndarray, " student"]) -> Float[np.ndarray, "third 
     """Weights of the lower, the middle and the upper third; the three of every student sum to 1."""
     third = len(total) / 3
     upper, lower = highest(total, third), highest(-total, third)
-    # subtle: where more than a third ties, both weights reach into the same students, and the middle is what remains of each
+    # subtle: where more than a third ties, these students belong in part to all three
     return np.stack([lower, np.maximum(1.0 - upper - lower, 0.0), upper])
 
 

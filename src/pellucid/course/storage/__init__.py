@@ -8,11 +8,16 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, final
 
+from pellucid.course import exports
 from pellucid.course.assignment import Assignment, Key
 from pellucid.course.exports import CanvasReport
 from pellucid.course.items import ItemAnalysis
+from pellucid.course.storage import answers, audit, members, regrade, release, scores, sessions
+from pellucid.course.storage.backup import restore
 from pellucid.course.storage.database import Database
-from pellucid.course.storage.values import (
+from pellucid.course.storage.limits import Limits
+from pellucid.course.storage.passwords import Passwords
+from pellucid.course.values import (
     AuditRow,
     Change,
     Changes,
@@ -40,77 +45,111 @@ from pellucid.course.storage.values import (
     Unavailable,
     Version,
     Vote,
+    stamp,
 )
 
 __all__ = [
     "AuditRow", "CanvasReport", "Change", "Changes", "Closed", "Conflict", "Course", "CourseError", "CourseState", "Database",
     "Denied", "Feedback", "Grades", "Invitation", "ItemAnalysis", "Member", "NotFound", "Phase", "Policy", "Problem", "Refused",
-    "Regrade", "Role", "RosterReport", "Saved", "Score", "Superseded", "TooMany", "Unavailable", "Version", "Vote",
+    "Regrade", "Role", "RosterReport", "Saved", "Score", "Superseded", "TooMany", "Unavailable", "Version", "Vote", "restore",
+    "stamp",
 ]  # fmt: skip
+
+SOURCE, FILE = "course.yaml", "course.db"
+"""What a folder holds that is a course: its questions' source, or its database."""
 
 
 @final
 class Course:
     """Everything that happens in one course. `by` is the member who acts, None for the shell; every such act is audited."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, passwords: Passwords | None = None) -> None:
         self.database = database
+        self._passwords, self._limits = passwords or Passwords(), Limits()
+
+    def migrate(self) -> None:
+        """Make the tables, or bring them to this release; needed once before anything else."""
+        self.database.migrate()
+        with self.database.read() as c:
+            begun = release.has_begun(c)
+        if not begun:
+            self.database.write(release.begin)
 
     @classmethod
     def open(cls, folder: str | Path, url: str | None = None) -> Self:
         """The course of this folder (its `course.db`), or of the database at `url`; made or migrated as needed."""
-        raise NotImplementedError
+        place = Path(folder)
+        if url is None:
+            if not any((place / name).is_file() for name in (SOURCE, FILE)):
+                raise Refused(f"{str(place)!r} is no course: it has neither {SOURCE} nor {FILE}; make one: pellucid course new")
+            url = f"sqlite:///{place / FILE}"
+        course = cls(Database(url))
+        try:
+            course.migrate()
+        except BaseException:
+            course.close()
+            raise
+        return course
 
     def close(self) -> None:
         """Finish what is being written, and let go of the database."""
-        raise NotImplementedError
+        self.database.close()
 
     # members and sessions
 
     def add_instructor(self, login: str, name: str, password: str, by: Member | None = None) -> Member:
         """A new instructor; of an existing one, name and password are set anew. Refused for a student's login."""
-        raise NotImplementedError
+        hashed = self._passwords.hash(password)
+        return self.database.write(lambda c: members.add_instructor(c, login, name, hashed, by))
 
     def import_roster(self, csv_text: str, dry_run: bool = False, by: Member | None = None) -> RosterReport:
         """All lines of the roster, or none where one will not do. Importing again updates, and invites nobody twice."""
-        raise NotImplementedError
+        if dry_run:
+            with self.database.read() as c:
+                return members.import_roster(c, csv_text, True, by)
+        return self.database.write(lambda c: members.import_roster(c, csv_text, False, by))
 
     def invite(self, member: int, by: Member | None = None) -> str:
         """A new code for the member; an earlier one that was not used ends. For a member who has joined: a new password."""
-        raise NotImplementedError
+        return self.database.write(lambda c: members.invite(c, member, by))
 
     def accept(self, code: str, password: str) -> Member:
-        """The member whom the code invites, with this password from now on. NotFound for a code that is not, or no more, one."""
-        raise NotImplementedError
+        """The member whom the code invites, with this password from now on. NotFound for a code that is not one, or no more."""
+        hashed = self._passwords.hash(password)
+        return self.database.write(lambda c: members.accept(c, code, hashed))
 
     def members(self) -> list[Member]:
         """Instructors first, then students, each by name."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return members.everybody(c)
 
     def member(self, id: int) -> Member:
-        raise NotImplementedError
+        with self.database.read() as c:
+            return members.find(c, id)
 
     def progress(self) -> dict[int, tuple[int, str]]:
         """Of every student who saved: how many questions have an answer, and when the last was saved."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return scores.progress(c)
 
     def log_in(self, login: str, password: str) -> tuple[str, Member]:
         """A token and whose it is. Denied for a wrong pair; TooMany after ten wrong ones for this login in ten minutes.
 
         Takes about a tenth of a second of a core on purpose: not for an event loop.
         """
-        raise NotImplementedError
+        return sessions.log_in(self.database, self._passwords, self._limits, login, password)
 
     def start_session(self, member: int) -> str:
         """A token for a member whose identity is known, as right after `accept`."""
-        raise NotImplementedError
+        return self.database.write(lambda c: sessions.start(c, member))
 
     def log_out(self, token: str) -> None:
-        raise NotImplementedError
+        self.database.write(lambda c: sessions.end(c, token))
 
     def member_of(self, token: str) -> Member | None:
         """Whose session this is; None for an unknown or expired token."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return sessions.member_of(c, token)
 
     # what is asked, and what counts
 
@@ -119,31 +158,36 @@ class Course:
 
         Raises Refused for a document that is not frozen or not whole; Conflict for another one once there are answers.
         """
-        raise NotImplementedError
+        self.database.write(lambda c: release.publish(c, document, by))
 
     def assignment(self) -> Assignment:
         """What is served; NotFound before anything is published."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return release.served(c, release.settings(c).assignment)
 
     def key(self, version: int | None = None) -> Key:
         """That version of the key, or the one that counts now."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return release.key(c, version)
 
     def key_document(self, version: int | None = None) -> dict[str, Any]:
         """For instructors only: the key with its evidence and the votes on it."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return release.key_document(c, version)
 
     def versions(self) -> list[Version]:
-        raise NotImplementedError
+        with self.database.read() as c:
+            return release.versions(c)
 
     def review(
         self, version: int, question: str, option: str | None, vote: Vote, reason: str, by: Member | None = None
     ) -> dict[str, Any]:
         """The key document with this vote added."""
-        raise NotImplementedError
+        return self.database.write(lambda c: release.vote(c, version, question, option, vote, reason, by))
 
     def state(self) -> CourseState:
-        raise NotImplementedError
+        with self.database.read() as c:
+            return release.state(c)
 
     def set_state(
         self,
@@ -154,7 +198,7 @@ class Course:
         by: Member | None = None,
     ) -> CourseState:
         """The state from now on. Without `closes_at` there is no closing time; feedback and interval stay as they were."""
-        raise NotImplementedError
+        return self.database.write(lambda c: release.set_state(c, state, closes_at, feedback, interval, by))
 
     # answers
 
@@ -172,60 +216,87 @@ class Course:
         self, member: int, question: str, selected: Sequence[str], operation: str, base: int | None, assignment_hash: str
     ) -> Future[Saved]:
         """`save` for an event loop: `await asyncio.wrap_future(course.saving(...))` holds no thread while it waits."""
-        raise NotImplementedError
+        try:
+            self._limits.save(member)
+        except TooMany as error:
+            refused: Future[Saved] = Future()
+            refused.set_exception(error)
+            return refused
+        return self.database.writing(lambda c: answers.save(c, member, question, selected, operation, base, assignment_hash))
 
     def answers(self, member: int) -> dict[str, Saved]:
         """The answers that count, by question; one that was cleared has nothing selected."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return answers.current(c, member)
 
     def history(self, member: int) -> list[Saved]:
         """Everything that the student ever saved, oldest first."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return answers.history(c, member)
 
     def check_receipt(self, text: str) -> dict[str, Any] | None:
-        """`member, login, name, question, selected, sequence, at` of the answer that the receipt is for; None if it is for none."""
-        raise NotImplementedError
+        """`member, login, name, question, selected, sequence, at` of the receipt's answer; None where there is none."""
+        with self.database.read() as c:
+            return answers.check_receipt(c, text)
 
     # scores
 
     def scores(self, version: int | None = None) -> list[Score]:
         """Every student's points by name, under that key version or the one that counts now."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return scores.scores(c, version)
 
     def feedback(self, member: int) -> Grades | None:
         """The student's points as far as the policy shows them now, else None."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return scores.feedback(c, member)
 
     def recompute(self) -> list[str]:
         """Compute every stored score again from answers and key version; what differs, one sentence each. Empty is well."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return scores.recompute(c)
 
     def preview(self, changes: Changes, policy: Policy, reason: str) -> Regrade:
         """What `regrade` would do."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return regrade.preview(c, changes, policy, reason)
 
     def regrade(self, changes: Changes, policy: Policy, reason: str, by: Member | None = None) -> Regrade:
         """A new key version that counts from now on; scores under both versions are stored in the same transaction."""
-        raise NotImplementedError
+        return self.database.write(lambda c: regrade.regrade(c, changes, policy, reason, by))
 
     def items(self) -> ItemAnalysis:
         """How the questions did, under the key that counts now."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return scores.items(c)
 
     # exports
 
     def export_gradescope(self) -> str:
         """CSV in the columns of a Gradescope export."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            asked, _ = scores.graded_by(c)
+            latest, saves = answers.everybodys(c)
+            return exports.gradescope(asked, scores.scores(c), latest, saves)
 
     def export_json(self) -> dict[str, Any]:
         """Everything about the grades: assignment, key version, and of each student the answers and points."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            asked, key = scores.graded_by(c)
+            latest, _ = answers.everybodys(c)
+            return exports.plain(asked, key.version, key.hash, stamp(), scores.scores(c), latest)
 
     def merge_canvas(self, csv_text: str, column: str | None = None, by: Member | None = None) -> tuple[str, CanvasReport]:
         """The uploaded Canvas gradebook with this assignment's totals, and who was matched. Identities are never guessed."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            asked, _ = scores.graded_by(c)
+            title = column or asked.title.get("en") or asked.id
+            merged, report = exports.merge_canvas(csv_text, title, asked.tenths, scores.scores(c))
+        about = {"matched": report.matched, "ambiguous": len(report.ambiguous), "unmatched": len(report.unmatched)}
+        self.database.write(lambda c: audit.record(c, by, "canvas", about))
+        return merged, report
 
     def audit(self) -> list[AuditRow]:
         """Every instructor's act, newest first."""
-        raise NotImplementedError
+        with self.database.read() as c:
+            return audit.rows(c)

@@ -1,12 +1,13 @@
 """What the storage hands out, and the errors it raises: plain values without a database behind them.
 
-Times are UTC in ISO form with milliseconds and `Z`, of one width, so that their texts sort as they do. Points are integer tenths.
+Times are UTC in ISO form with milliseconds and `Z`: texts of one width, which sort as they do. Points are integer tenths.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, final
+from unicodedata import category
 
 from pellucid.course.assignment import Key
 
@@ -265,3 +266,12 @@ def moment(text: str) -> datetime:
     if found.tzinfo is None:
         raise Refused(f"{text!r} does not say in which zone; add an offset, as in {text.strip()}+08:00, or Z for UTC")
     return found.astimezone(UTC)
+
+
+def plain(text: str, what: str, longest: int = 2000) -> str:
+    """The text itself; Refused where a database would not take it: control characters, half of a surrogate pair, too long."""
+    if len(text) > longest:
+        raise Refused(f"{what} has {len(text)} characters; at most {longest}")
+    if any(category(character) in ("Cc", "Cs") and character not in "\n\t" for character in text):
+        raise Refused(f"{what} holds characters that are none to read: {text[:40]!r}")
+    return text

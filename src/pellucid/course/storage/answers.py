@@ -1,0 +1,159 @@
+"""Answers: a log that only grows. The latest of a question counts, in the order in which the server wrote them."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from pellucid.course.receipts import receipt, same, sequence_of
+from pellucid.course.storage import members, release
+from pellucid.course.storage.tables import answer, course
+from pellucid.course.values import Closed, Conflict, NotFound, Refused, Saved, Superseded, stamp
+
+OPERATION = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+def save(
+    connection: sa.Connection, member: int, question: str, selected: Sequence[str], operation: str, base: int | None, hash: str
+) -> Saved:
+    """As `Course.save` says, inside the writer's transaction."""
+    if not OPERATION.fullmatch(operation):
+        raise Refused(
+            f"an operation is named by 1 to 64 characters without blanks, such as a ULID; given was {operation[:70]!r}"
+        )
+    chosen = sorted(set(selected))
+    row = release.settings(connection)
+    mine = (answer.c.member == member) & (answer.c.operation == operation)
+    # subtle: before all else, for what was saved stays so, even if the acknowledgement was lost and the course closed since
+    if known := connection.execute(_saves().where(mine)).first():
+        if (known.question, json.loads(known.selected)) != (question, chosen):
+            raise Conflict(f"the operation {operation} was another answer; every change needs a name of its own")
+        return _saved(known, row.secret)
+    if members.find(connection, member).role != "student":
+        raise Refused("only students answer")
+    if (now := release.phase(row)) != "open":
+        raise Closed(
+            "the course is closed; no more answers are taken" if now == "closed" else "the course is not open yet", now
+        )
+    if hash != row.assignment:
+        raise Conflict(
+            "this answers another assignment than the one that is served now; load the questions again", row.assignment
+        )
+    _check(connection, row.assignment, question, chosen)
+    here = (answer.c.member == member) & (answer.c.question == question)
+    last = connection.execute(sa.select(sa.func.max(answer.c.sequence)).where(here)).scalar()
+    values = {
+        "member": member, "question": question, "selected": json.dumps(chosen, ensure_ascii=False), "operation": operation,
+        "superseded": last if last is not None and last > (base or 0) else None, "assignment": hash, "at": stamp(),
+    }  # fmt: skip
+    sequence = connection.execute(sa.insert(answer).values(**values).returning(answer.c.sequence)).scalar_one()
+    return _saved(connection.execute(_saves().where(answer.c.sequence == sequence)).one(), row.secret)
+
+
+def current(connection: sa.Connection, member: int) -> dict[str, Saved]:
+    """The member's answers that count, by question."""
+    secret = _secret(connection)
+    rows = connection.execute(_saves().where(answer.c.sequence.in_(_last(answer.c.member == member))))
+    return {row.question: _saved(row, secret) for row in rows}
+
+
+def history(connection: sa.Connection, member: int) -> list[Saved]:
+    """Oldest first."""
+    secret = _secret(connection)
+    rows = connection.execute(_saves().where(answer.c.member == member).order_by(answer.c.sequence)).all()
+    return [_saved(row, secret) for row in rows]
+
+
+def everybodys(connection: sa.Connection) -> tuple[dict[int, list[Saved]], dict[int, int]]:
+    """By member, the answers that count, and how often something was saved."""
+    secret, found = _secret(connection), dict[int, list[Saved]]()
+    for row in connection.execute(_saves().where(answer.c.sequence.in_(_last()))):
+        found.setdefault(row.member, []).append(_saved(row, secret))
+    counted = connection.execute(sa.select(answer.c.member, sa.func.count()).group_by(answer.c.member))
+    return found, {row[0]: row[1] for row in counted}
+
+
+def selections(
+    connection: sa.Connection,
+    member: int | None = None,
+    through: int | None = None,
+    before: str | None = None,
+    first: bool = False,
+) -> dict[int, dict[str, frozenset[str]]]:
+    """By member and question, what was selected last: what every score, export and analysis counts.
+
+    Of one member or of all; of the log up to a sequence, or before a moment. With `first`, the earliest selection that was not
+    empty instead of the last.
+    """
+    within = [answer.c.member == member] if member is not None else []
+    within += [answer.c.sequence <= through] if through is not None else []
+    within += [answer.c.at < before] if before is not None else []
+    wanted = _last(*within, answer.c.selected != "[]", which=sa.func.min) if first else _last(*within)
+    rows = connection.execute(
+        sa.select(answer.c.member, answer.c.question, answer.c.selected).where(answer.c.sequence.in_(wanted))
+    )  # fmt: skip
+    found: dict[int, dict[str, frozenset[str]]] = {}
+    for row in rows:
+        found.setdefault(row.member, {})[row.question] = frozenset(json.loads(row.selected))
+    return found
+
+
+def last_times(connection: sa.Connection) -> Mapping[int, str]:
+    """When each member saved last."""
+    newest = sa.select(sa.func.max(answer.c.sequence)).group_by(answer.c.member)
+    rows = connection.execute(sa.select(answer.c.member, answer.c.at).where(answer.c.sequence.in_(newest)))
+    return {row.member: row.at for row in rows}
+
+
+def last_sequence(connection: sa.Connection) -> int:
+    """Of the whole log; 0 as long as it is empty."""
+    return connection.execute(sa.select(sa.func.max(answer.c.sequence))).scalar() or 0
+
+
+def check_receipt(connection: sa.Connection, text: str) -> dict[str, Any] | None:
+    """What the receipt is for; None where it is forged, mistyped or of another course."""
+    sequence = sequence_of(text)
+    row = connection.execute(_saves().where(answer.c.sequence == sequence)).first() if sequence else None
+    if row is None:
+        return None
+    saved, who = _saved(row, _secret(connection)), members.find(connection, row.member)
+    if not same(saved.receipt, text):
+        return None
+    return {
+        "member": who.id, "login": who.login, "name": who.name, "question": saved.question, "selected": list(saved.selected),
+        "sequence": saved.sequence, "at": saved.at,
+    }  # fmt: skip
+
+
+def _last(*within: sa.ColumnElement[bool], which: Any = sa.func.max) -> sa.Select[tuple[int]]:
+    return sa.select(which(answer.c.sequence)).where(*within).group_by(answer.c.member, answer.c.question)
+
+
+def _secret(connection: sa.Connection) -> str:
+    return connection.execute(sa.select(course.c.secret)).scalar_one()
+
+
+def _check(connection: sa.Connection, hash: str, question: str, chosen: Sequence[str]) -> None:
+    try:
+        options = [option.id for option in release.served(connection, hash).question(question).options]
+    except KeyError as error:
+        raise NotFound(str(error.args[0])) from None
+    if unknown := [id for id in chosen if id not in options]:
+        raise Refused(f"{question} has no option {unknown[0]!r}; it has: {', '.join(options)}")
+
+
+def _saves() -> sa.Select[Any]:
+    """The rows of the log, each with the one that it replaced unseen."""
+    before = answer.alias("before")
+    columns = [before.c[name].label(f"before_{name}") for name in ("selected", "at")]
+    return sa.select(answer, *columns).outerjoin_from(answer, before, before.c.sequence == answer.c.superseded)
+
+
+def _saved(row: sa.Row[Any], secret: str) -> Saved:
+    selected, before = tuple(json.loads(row.selected)), None
+    if row.superseded is not None:
+        before = Superseded(tuple(json.loads(row.before_selected)), row.superseded, row.before_at)
+    made = receipt(secret, row.member, row.question, selected, row.sequence, row.at)
+    return Saved(row.question, selected, row.sequence, row.at, made, row.operation, before)
