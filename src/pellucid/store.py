@@ -106,9 +106,10 @@ class Store:
         return sum(1 for _ in self)
 
 
-def write_whole(path: Path, data: bytes) -> Path:
+def write_whole(path: Path, data: bytes, mode: int = 0o644) -> Path:
     """`data` at `path`, under a temporary name first: a killed process or a full disk leaves what was there before.
 
+    `mode` says who may read it; everybody, unless it is private.
     OSError with the reason and the room that is needed when it cannot be written.
     """
     temporary: Path | None = None
@@ -119,7 +120,7 @@ def write_whole(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # a temporary file is private; its final form is as readable as any other file
+        temporary.chmod(mode)  # a temporary file is private
         temporary.replace(path)
     except OSError as error:
         if temporary is not None:

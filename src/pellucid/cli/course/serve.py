@@ -22,7 +22,7 @@ CONNECTIONS = 4000
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help=f"[default: {PORT}, or the next that is free]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--public-name", "names", multiple=True, metavar="NAME",
-              help="Host name that members reach it under, with its port if it is not the usual one; also several.")  # fmt: skip
+              help="Host name that members reach it under, with its port if that is unusual; also several.")  # fmt: skip
 @click.option("--https", is_flag=True, help="Members reach it by HTTPS, which a proxy in front of it speaks.")
 @click.option("--token", "with_token", is_flag=True, help="Ask everybody for a token, too, that is printed with the address.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page in the browser.")
@@ -47,7 +47,7 @@ def serve_course(
 
     _more_files()
     course = Course.open(folder, url)
-    told = [_published(course, folder)]
+    told = [published(course, folder)]
     token = secrets.token_urlsafe(24) if with_token else None
     app = make_app(
         store=folder / "lab", queue=queue, seconds=limit, keep=4 * queue, token=token, course=course, names=known, https=https
@@ -92,7 +92,7 @@ def _address(host: str, names: tuple[str, ...], https: bool, port: int) -> str:
     return f"http://{names[0]}/" if ":" in names[0] or port == 80 else f"http://{names[0]}:{port}/"
 
 
-def _published(course: "Course", folder: Path) -> str:
+def published(course: "Course", folder: Path) -> str:
     """What is served, and under which key; published now where nothing is, or nobody has seen it yet."""
     from pellucid.course.storage import Conflict
 

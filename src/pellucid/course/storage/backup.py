@@ -41,7 +41,8 @@ def backup(database: Database, path: Path) -> dict[str, int]:
     columns = {table.name: [column.name for column in table.columns] for table in metadata.sorted_tables}
     first = {"kind": KIND, "format": FORMAT, "step": HEAD, "at": stamp(), "rows": counts, "columns": columns}
     body = b"".join([_line(first), *lines])
-    write_whole(path, gzip.compress(body + _line({"sha256": hashlib.sha256(body).hexdigest()}), mtime=0))
+    data = gzip.compress(body + _line({"sha256": hashlib.sha256(body).hexdigest()}), mtime=0)
+    write_whole(path, data, mode=0o600)  # the key is in it
     return counts
 
 
@@ -62,8 +63,7 @@ def restore(path: str | Path, url: str) -> dict[str, int]:
 
 
 def _fill(database: Database, first: dict[str, Any], rows: list[list[Any]]) -> None:
-    if database.sqlite:
-        Path(str(database.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    database.prepare()
     with database.writer.connect() as connection:
         taken = sa.inspect(connection).get_table_names()
     if taken:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar, cast, final
+from typing import Any, TypeVar, final
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -61,10 +61,16 @@ class Database:
         """Bring the tables to this program's release; make them where there are none. Refused for those of a later one."""
         from pellucid.course.storage.migrations import upgrade
 
-        if self.sqlite:
-            Path(cast("str", self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        self.prepare()
         with self.guarded():
             upgrade(self._writer)
+
+    def prepare(self) -> None:
+        """Make the file of a SQLite database that is not there yet: only its owner may read it, for the key is in it."""
+        if self.sqlite:
+            path = Path(str(self.url.database))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -1,0 +1,35 @@
+"""What the commands that run a course share: where it is kept, and that it is let go of again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pellucid.course.storage import Course
+
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+url_flag = click.Option(
+    ["--url"], envvar="PELLUCID_COURSE_URL", show_envvar=True,
+    help="Database instead of FOLDER/course.db, such as postgresql+psycopg://USER@HOST/NAME.",
+)  # fmt: skip
+
+
+@contextmanager
+def opened(folder: Path, url: str | None) -> Iterator["Course"]:
+    """The course of the folder, or of the database at `url`. A server may have it open at the same time."""
+    from pellucid.course.storage import Course
+
+    course = Course.open(folder, url)
+    try:
+        yield course
+    finally:
+        course.close()
+
+
+def points(tenths: float) -> str:
+    """As people read points."""
+    return f"{tenths / 10:.1f}" if float(tenths).is_integer() else f"{tenths / 10:.2f}"
