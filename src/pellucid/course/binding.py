@@ -54,9 +54,10 @@ class Binding:
 
 
 def fill(template: str, values: Mapping[str, object], later: Sequence[str] = ()) -> str:
-    """The template with {name} or {name:.2f} filled in, except names in `later`; `{{` is a brace.
+    """The template with {name} or {name:.2f} filled in; `{{` is a brace. Names in `later` stay, for another filling.
 
-    Only names are looked up: there is no way from one to anything inside it. BindingError for an unknown name.
+    Only names are looked up: there is no way from one to anything inside it. BindingError for an unknown name, or a brace that
+    belongs to no placeholder.
     """
 
     def one(found: re.Match[str]) -> str:
@@ -65,16 +66,24 @@ def fill(template: str, values: Mapping[str, object], later: Sequence[str] = ())
             return found[0]
         if name not in values:
             raise BindingError(f"{{{name}}} stands in a text: {unknown('parameter', name, [*values, *later])}")
-        value = values[name]
         try:
-            return format(value, form)
+            text = format(values[name], form)
         except (ValueError, TypeError):
-            raise BindingError(f"{found[0]}: {value!r} cannot be written so") from None
+            raise BindingError(f"{found[0]}: {values[name]!r} cannot be written so") from None
+        return text.replace("{", "{{").replace("}", "}}") if later else text
 
-    pieces = re.split(r"(\{\{|\}\})", template)
-    if later:  # another filling comes, which needs to know doubled braces too
-        return "".join(piece if piece in ("{{", "}}") else PLACEHOLDER.sub(one, piece) for piece in pieces)
-    return "".join(piece[0] if piece in ("{{", "}}") else PLACEHOLDER.sub(one, piece) for piece in pieces)
+    made: list[str] = []
+    for piece in re.split(r"(\{\{|\}\})", template):
+        if piece in ("{{", "}}"):
+            made.append(piece if later else piece[0])
+            continue
+        rest = PLACEHOLDER.sub("", piece)
+        if "{" in rest or "}" in rest:
+            raise BindingError(
+                f"{piece[:80]!r} has a brace of no placeholder; write {{name}} or {{name:.2f}}, and {{{{ for a brace"
+            )
+        made.append(PLACEHOLDER.sub(one, piece))
+    return "".join(made)
 
 
 def rows(each: Any, parameters: Mapping[str, Sequence[Any]], images: Mapping[str, str], let: Binding) -> list[Binding]:

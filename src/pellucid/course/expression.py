@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, final
 
 import numpy as np
 
+from pellucid.course.artefacts import Missing
 from pellucid.course.measures import Measure, NotComputable, measures
 
 Order = Literal[">=", ">", "<=", "<"]
@@ -336,6 +337,13 @@ class Measured:
 
 
 def _item(value: Any, keys: list[Any], of: Index) -> Any:
+    found = _within(value, keys, of)
+    if isinstance(found, Missing):
+        raise NotComputable(f"{of}: {found.reason}")
+    return found
+
+
+def _within(value: Any, keys: list[Any], of: Index) -> Any:
     if isinstance(value, Mapping):
         for key in keys:
             if not isinstance(value, Mapping) or str(key) not in value:

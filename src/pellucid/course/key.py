@@ -1,6 +1,7 @@
 """The answer key, computed: which options are shown, which of them are right, and all the evidence, as one document."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pellucid.course.artefacts import Entry
@@ -52,7 +53,7 @@ def compute_key(
         shown[question.id] = drawn
         right[question.id] = (frozenset(id for id in drawn.options if judged[id].correct),)
         evidence.append(_evidence(question, measurements, judged, drawn))
-    partial = Spec(**{**vars(spec), "questions": tuple(wanted)})
+    partial = replace(spec, questions=tuple(wanted))
     assignment = partial.assignment({id: drawn.options for id, drawn in shown.items()})
     complete = len(wanted) == len(spec.questions)
     key = Key(

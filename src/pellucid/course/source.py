@@ -151,6 +151,8 @@ LARGEST = 4_000_000
 """Bytes of one file of a source."""
 MOST = 200_000
 """Values in one file: what repeats itself by YAML's anchors is counted as often as it is used."""
+DEEPEST = 40
+"""Levels of lists and names within each other."""
 Part = TypeVar("Part", bound=PartSource)
 Place = tuple[str | int, ...]
 """A path of keys and positions within a file."""
@@ -190,7 +192,7 @@ def read_part(path: Path, kind: type[Part]) -> Located[Part]:
     if not isinstance(tree, Mapping):
         raise SpecError(f"{path.name}:1: the file is a {type(tree).__name__}; expected names such as `questions:`")
     try:
-        part = kind.model_validate(_plain(tree, [MOST], path.name))
+        part = kind.model_validate(_plain(tree, [MOST], 0, path.name))
     except ValidationError as error:
         told: dict[str, None] = {}  # an ordered set: a union tells the same place several times
         for one in error.errors():
@@ -216,15 +218,17 @@ def edited(text: str, changes: Mapping[Place, str]) -> str:
     return out.getvalue()
 
 
-def _plain(value: Any, left: list[int], file: str) -> Any:
+def _plain(value: Any, left: list[int], depth: int, file: str) -> Any:
     """Without the marks that ruamel leaves on what it reads."""
     left[0] -= 1
     if left[0] < 0:
         raise SpecError(f"{file}: it holds more than {MOST} values")
+    if depth > DEEPEST:
+        raise SpecError(f"{file}: it is nested deeper than {DEEPEST} levels")
     if isinstance(value, Mapping):
-        return {str(k) if not isinstance(k, str) else k: _plain(v, left, file) for k, v in value.items()}
+        return {str(k) if not isinstance(k, str) else k: _plain(v, left, depth + 1, file) for k, v in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_plain(one, left, file) for one in value]
+        return [_plain(one, left, depth + 1, file) for one in value]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)

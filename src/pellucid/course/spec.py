@@ -11,7 +11,7 @@ from pellucid.course.artefacts import Entry
 from pellucid.course.assignment import Assignment, Option, Question, Text
 from pellucid.course.expression import Condition
 from pellucid.course.source import IfAmbiguous
-from pellucid.registry import unknown
+from pellucid.registry import UnknownName, unknown
 
 SOURCE = "course.yaml"
 QUESTION_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -86,7 +86,7 @@ class Spec:
         for question in self.questions:
             if question.id == id:
                 return question
-        raise KeyError(unknown("question", id, [q.id for q in self.questions]))
+        raise UnknownName(unknown("question", id, [q.id for q in self.questions]))
 
     def assignment(self, shown: Mapping[str, tuple[str, ...]]) -> Assignment:
         """What students see, with these options of each question."""

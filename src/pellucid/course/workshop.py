@@ -15,7 +15,7 @@ from pellucid.course.artefacts import BASE, Axis, Entry, Value, artefacts
 from pellucid.course.assignment import digest
 from pellucid.course.kept import read_value, size_of, write_value
 from pellucid.course.spec import Spec
-from pellucid.registry import unknown
+from pellucid.registry import UnknownName, unknown
 
 if TYPE_CHECKING:
     from pellucid.inputs.image import Images
@@ -53,6 +53,7 @@ class Workshop:
         self._values: OrderedDict[str, Value] = OrderedDict()
         self._held = 0
         self._hashes: dict[str, str] = {}
+        self._images: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._masks: dict[tuple[str, tuple[str, ...]], Any] = {}
 
     # ------------------------------------------------------------------------------------------ what artefacts are made of
@@ -60,7 +61,7 @@ class Workshop:
     def model(self, name: str) -> "Model":
         """The network that the course calls so, loaded once. KeyError for an unknown name, ValueError for a bad file."""
         if name not in self.spec.models:
-            raise KeyError(unknown("model", name, self.spec.models))
+            raise UnknownName(unknown("model", name, self.spec.models))
         if name not in self._models:
             from pellucid.models.load import load
 
@@ -73,7 +74,10 @@ class Workshop:
 
     def images(self, entry: Entry) -> "Images":
         """An entry's images as its network reads them, in the order of `ids(entry)`."""
-        return self._classifier(entry).read([self.spec.images[id] for id in self.ids(entry)])
+        wanted = (entry.model, self.ids(entry))
+        if wanted not in self._images:
+            self._images[wanted] = self._classifier(entry).read([self.spec.images[id] for id in wanted[1]])
+        return self._images[wanted]
 
     def masks(self, entry: Entry) -> "Masks":
         """The course's masks of an entry's images: the shipped outlines, pictures, or polygons by file name."""
@@ -177,7 +181,7 @@ class Workshop:
 
     def _entry(self, name: str) -> Entry:
         if name not in self.spec.entries:
-            raise KeyError(unknown("artefact", name, self.spec.entries))
+            raise UnknownName(unknown("artefact", name, self.spec.entries))
         return self.spec.entries[name]
 
     def _classifier(self, entry: Entry) -> "ImageClassifier":

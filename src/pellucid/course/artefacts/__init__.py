@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from pellucid.course.workshop import Workshop
 
 Value = Any
-"""A NumPy array (of numbers, bools or strings), a number, a string, or a mapping from strings to values."""
+"""An array of numbers, bools or strings, a number, a string, or a mapping from strings to values, Missing where it has none."""
+
+
+@final
+@dataclass(frozen=True)
+class Missing:
+    """Stands in a mapping for a value that cannot be had, such as the mask of an image without one: options that ask for it are
+    INVALID."""
+
+    reason: str
 
 
 @final
