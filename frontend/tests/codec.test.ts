@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { fromQuery, START, type State, toQuery, VIEWS, worthAStep } from "../src/lib/state";
 import { attention } from "./states/attention";
 import { corpus } from "./states/corpus";
+import { course } from "./states/course";
 import { layers } from "./states/layers";
 import { real, text } from "./states/values";
 import { words } from "./states/words";
@@ -33,7 +34,7 @@ const ofImages = fc.record({
   seeds: real,
   ascent: named,
 });
-const state: fc.Arbitrary<State> = fc.tuple(ofImages, attention, corpus, layers, words).map((parts) => Object.assign({}, ...parts) as State);
+const state: fc.Arbitrary<State> = fc.tuple(ofImages, attention, corpus, course, layers, words).map((parts) => Object.assign({}, ...parts) as State);
 
 describe("a link", () => {
   it("holds any state without loss", () => {

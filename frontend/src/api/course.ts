@@ -9,7 +9,7 @@ export type FeedbackPolicy = "none" | "total" | "question" | "after_close";
 export type Role = "student" | "instructor";
 
 export interface Me {
-  readonly id: number | string;
+  readonly id: number;
   readonly login: string;
   readonly name: string;
   readonly role: Role;
@@ -24,6 +24,8 @@ export interface Course {
   readonly state: CourseState;
   readonly closes_at: string | null;
   readonly feedback: FeedbackPolicy;
+  /** Minutes within which points that are shown on an open course stay the same. */
+  readonly interval: number;
   /** The server's clock. */
   readonly now: string;
   readonly total_tenths: number;
@@ -68,6 +70,8 @@ export interface Answer {
 export interface Feedback {
   readonly total_tenths: number;
   readonly of_tenths: number;
+  /** The answers are those of this moment. */
+  readonly as_of: string;
   readonly questions: Readonly<Record<string, { readonly tenths: number; readonly of: number }>> | null;
 }
 

@@ -41,6 +41,8 @@ export class Refused extends Error {
     readonly status: number,
     message: string,
     readonly retryAfter: number | null = null,
+    /** What else the answer held. */
+    readonly about: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
   }

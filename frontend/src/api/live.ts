@@ -206,16 +206,21 @@ export const json = (body: object): RequestInit => ({
   headers: { "Content-Type": "application/json" },
 });
 
+/** Says "401" whenever the server does not know who asks. */
+export const signedOut = new EventTarget();
+
 export async function ask<T = unknown>(path: string, init: RequestInit = {}): Promise<T> {
   const answer = await fetch(path, init);
   if (answer.ok) return (answer.status === 204 ? undefined : await answer.json().catch(() => undefined)) as T;
+  if (answer.status === 401) signedOut.dispatchEvent(new Event("401"));
   const said: unknown = await answer.json().catch(() => null);
-  const detail = said !== null && typeof said === "object" && "detail" in said ? said.detail : null;
+  const about = said !== null && typeof said === "object" ? (said as Record<string, unknown>) : {};
   const retry = Number(answer.headers.get("Retry-After"));
   throw new Refused(
     answer.status,
-    typeof detail === "string" ? detail : `The server answered ${answer.status} ${answer.statusText} to ${path}.`,
+    typeof about.detail === "string" ? about.detail : `The server answered ${answer.status} ${answer.statusText} to ${path}.`,
     Number.isFinite(retry) && retry > 0 ? retry : null,
+    about,
   );
 }
 

@@ -2,13 +2,15 @@
 import { choice, type Codecs, decode, encode, list, maybe, type Named, named, real, text } from "./codec";
 import * as attention from "./states/attention";
 import * as corpus from "./states/corpus";
+import * as course from "./states/course";
 import * as layers from "./states/layers";
 import * as words from "./states/words";
 
-export const VIEWS = ["images", "filters", "attention", "corpus", "layers", "words"] as const;
+/** `course` is there only where the server has one. */
+export const VIEWS = ["course", "images", "filters", "attention", "corpus", "layers", "words"] as const;
 export type View = (typeof VIEWS)[number];
 
-export interface State extends attention.AttentionState, corpus.CorpusState, layers.LayersState, words.WordsState {
+export interface State extends attention.AttentionState, corpus.CorpusState, course.CourseLinkState, layers.LayersState, words.WordsState {
   readonly view: View;
   readonly model: string;
   /** Sources of the pictures side by side; the first is the one whose predictions are shown. */
@@ -55,6 +57,7 @@ export const START: State = {
   ascent: { name: "filters", options: {} },
   ...attention.START,
   ...corpus.START,
+  ...course.START,
   ...layers.START,
   ...words.START,
 };
@@ -82,13 +85,14 @@ export const CODECS: Codecs<State> = {
   ascent: named,
   ...attention.CODECS,
   ...corpus.CODECS,
+  ...course.CODECS,
   ...layers.CODECS,
   ...words.CODECS,
 };
 
 const STEPS: readonly (keyof State)[] = [
   "view", "model", "image", "target", "against", "method", "panel", "layer", "filter",
-  ...attention.STEPS, ...corpus.STEPS, ...layers.STEPS, ...words.STEPS,
+  ...attention.STEPS, ...corpus.STEPS, ...course.STEPS, ...layers.STEPS, ...words.STEPS,
 ];
 
 export const toQuery = (state: State): string => encode(state, START, CODECS);

@@ -1,0 +1,91 @@
+/** The pictures that there are to look at: those that ship, those that were handed in, and each as a model reads it. */
+import type { Picture } from "../views/Strip.svelte";
+import { loaded } from "./exports";
+import type { Lab } from "./lab";
+import { words } from "./live";
+import type { Catalog, Upload } from "./types";
+
+export class Gallery {
+  private uploads = $state.raw<readonly Upload[]>([]);
+  /** What the model reads, by source; photos never change. */
+  photos = $state.raw<Readonly<Record<string, ImageData>>>({});
+  photoError = $state("");
+  private readonly inquired = new Set<string>();
+  private readonly asking = new Set<string>();
+  private photosOf = "";
+
+  constructor(
+    private readonly lab: Lab,
+    private readonly tell: (notice: string) => void,
+  ) {}
+
+  /** The strip: what ships, then what was handed in, here or by whoever made the link. */
+  pictures(catalog: Catalog, chosen: readonly string[]): Picture[] {
+    return [
+      ...catalog.observations.map(({ source, title, name }, digit) => ({ source, title: title || name, digit, thumbnail: this.lab.picture(source) })),
+      ...[
+        ...this.uploads,
+        ...chosen.filter((source) => source.startsWith("sha256:") && !this.uploads.some((one) => one.source === source)).map((source) => ({ source, name: "your picture" })),
+      ].map(({ source, name }) => ({ source, title: name, digit: null, thumbnail: this.lab.picture(source) })),
+    ];
+  }
+
+  /** A link may name pictures that were handed in before this page was opened. */
+  inquire(sources: readonly string[]): void {
+    for (const source of sources) {
+      if (!source.startsWith("sha256:") || this.inquired.has(source)) continue;
+      this.inquired.add(source);
+      this.lab.about(source).then(
+        (found) => { if (!this.uploads.some((one) => one.source === source)) this.uploads = [...this.uploads, found]; },
+        (error: unknown) => this.tell(`The picture of this link is not here: ${words(error)}`),
+      );
+    }
+  }
+
+  /** Hands files in, and calls `choose` with each that was taken. */
+  async open(files: readonly File[], most: number, choose: (source: string) => void): Promise<void> {
+    for (const file of files) {
+      this.tell(`Reading ${file.name || "the picture"}…`);
+      try {
+        if (file.size > most) throw new Error(`It has ${(file.size / 1e6).toFixed(1)} MB; the lab takes pictures of up to ${(most / 1e6).toFixed(0)} MB.`);
+        const found = await this.lab.upload(file, file.name || "picture");
+        const mine = { ...found, name: file.name || found.name };
+        this.inquired.add(mine.source);
+        this.uploads = [...this.uploads.filter(({ source }) => source !== mine.source), mine];
+        choose(mine.source);
+        this.tell("");
+      } catch (error) {
+        this.tell(`${file.name || "The picture"} could not be taken: ${words(error)}`);
+      }
+    }
+  }
+
+  /** Loads what the model reads of these. */
+  see(model: string, sources: readonly string[]): void {
+    this.photoError = "";
+    if (this.photosOf !== model) {
+      this.photos = {};
+      this.asking.clear();
+    }
+    this.photosOf = model;
+    for (const source of sources) {
+      if (this.asking.has(source)) continue;
+      this.asking.add(source);
+      loaded(this.lab.picture(source, model)).then(
+        (image) => {
+          const canvas = document.createElement("canvas");
+          canvas.width = image.naturalWidth;
+          canvas.height = image.naturalHeight;
+          const context = canvas.getContext("2d", { willReadFrequently: true });
+          context?.drawImage(image, 0, 0);
+          const pixels = context?.getImageData(0, 0, canvas.width, canvas.height);
+          if (pixels && this.photosOf === model) this.photos = { ...this.photos, [source]: pixels };
+        },
+        (error: unknown) => {
+          this.asking.delete(source);
+          this.photoError = `${words(error)} Was it handed in to another run of the lab? Then hand it in again.`;
+        },
+      );
+    }
+  }
+}

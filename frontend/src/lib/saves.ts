@@ -1,0 +1,369 @@
+/** Answers on their way to the server.
+
+What is chosen is kept under user and assignment before anything is sent, and stays kept until the server has acknowledged it: a
+closed tab, a closed lid or a server that is down loses nothing. One save is on its way at a time. Of a question only the newest
+choice is sent; an operation's id stands for one content for good, so a repeated one is never saved twice. */
+import type { Answer, SaveBody, SavedAnswer } from "../api/course";
+import { Refused } from "../api/lab";
+
+export type Selection = readonly string[];
+
+/** A choice that the server has not acknowledged, as it is kept. */
+export interface Kept {
+  readonly selected: Selection;
+  readonly operation: string;
+  /** The sequence that was known when it was chosen. */
+  readonly base: number;
+  /** When it was chosen, by the server's clock. */
+  readonly chosen: string;
+  /** Whether it was ever sent: then the server may have it. */
+  readonly sent: boolean;
+  /** Earlier choices that were sent and not acknowledged: if the server has one, it is nobody else's. */
+  readonly unsure: readonly Selection[];
+}
+
+/** What somebody has to be told about another answer of theirs, until they dismiss it.
+ * `replaced`: theirs, saved elsewhere, was replaced by the one from here. `elsewhere`: the one from here was replaced from elsewhere.
+ * `aside`: a choice that was kept here is older than what was saved elsewhere, so it was not sent. */
+export interface Told {
+  readonly kind: "replaced" | "elsewhere" | "aside";
+  readonly selected: Selection;
+  readonly at: string;
+}
+
+export type Phase = "unanswered" | "saved" | "saving" | "waiting" | "refused" | "aside";
+
+export interface Entry {
+  readonly selected: Selection;
+  /** The last that the server acknowledged. */
+  readonly saved: Answer | null;
+  readonly phase: Phase;
+  /** Why it was refused. */
+  readonly message: string;
+  readonly told: Told | null;
+}
+
+/** Why nothing is sent: nobody is logged in, the course is closed, or the questions are other ones now. */
+export type Halt = "session" | "closed" | "assignment";
+
+/** The part of `localStorage` that is needed. */
+export type Shelf = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">;
+
+export interface Outside {
+  readonly send: (question: string, body: SaveBody) => Promise<SavedAnswer>;
+  /** null where the browser keeps nothing. */
+  readonly shelf: Shelf | null;
+  /** Milliseconds, by the server's clock. */
+  readonly now: () => number;
+  readonly later: (act: () => void, milliseconds: number) => () => void;
+  readonly operation: () => string;
+  /** 0 to 1; spreads the pauses of a class whose server comes back. */
+  readonly chance: () => number;
+  /** Whether whoever is logged in is still the one whose answers these are. */
+  readonly mine: () => boolean;
+  /** Something is another way now. */
+  readonly tell: () => void;
+  /** Something happened that only a question to the server can settle. */
+  readonly halted: (why: Halt) => void;
+}
+
+const PREFIX = "pellucid-course";
+/** Milliseconds before a failed save is sent again: doubled every time, to half a minute. */
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
+/** Acknowledged operations that are remembered, since another tab may still tell of them. */
+const REMEMBERED = 100;
+
+const prefixOf = (member: string, assignment: string): string => [PREFIX, ...[member, assignment].map(encodeURIComponent), ""].join(":");
+
+/** The same choice has the same text. */
+const textOf = (selected: Selection): string => JSON.stringify([...selected].sort());
+const same = (one: Selection, other: Selection): boolean => textOf(one) === textOf(other);
+
+export class SaveQueue {
+  private readonly prefix: string;
+  private readonly kept = new Map<string, Kept>();
+  private readonly saved = new Map<string, Answer>();
+  private readonly told = new Map<string, Told>();
+  private readonly refused = new Map<string, string>();
+  private readonly acknowledged: string[] = [];
+  private underWay: string | null = null;
+  private failures = 0;
+  private retry: (() => void) | null = null;
+  private halt: Halt | null = null;
+  private begun = false;
+  private stopped = false;
+  /** Whether what waits would survive the end of the page. */
+  private keeps: boolean;
+
+  constructor(
+    member: string,
+    private readonly assignment: string,
+    private readonly outside: Outside,
+  ) {
+    this.prefix = prefixOf(member, assignment);
+    this.keeps = outside.shelf !== null;
+    for (const [rest, one] of keptUnder(outside.shelf, this.prefix)) this.kept.set(decodeURIComponent(rest), one);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ what there is
+
+  entry(question: string): Entry {
+    const kept = this.kept.get(question);
+    const saved = this.saved.get(question) ?? null;
+    const told = this.told.get(question) ?? null;
+    const aside = told?.kind === "aside";
+    const selected = kept && !aside ? kept.selected : (saved?.selected ?? []);
+    return { selected, saved, phase: this.phase(question, kept, saved, aside), message: this.refused.get(question) ?? "", told };
+  }
+
+  /** The questions whose newest choice the server has not acknowledged. */
+  get unsent(): readonly string[] {
+    return [...this.kept.keys()];
+  }
+  get halted(): Halt | null {
+    return this.halt;
+  }
+  /** Whether the server failed to answer the last time. */
+  get failing(): boolean {
+    return this.failures > 0;
+  }
+  get safe(): boolean {
+    return this.keeps || this.kept.size === 0;
+  }
+
+  private phase(question: string, kept: Kept | undefined, saved: Answer | null, aside: boolean): Phase {
+    if (aside) return "aside";
+    if (!kept) return saved && saved.selected.length > 0 ? "saved" : "unanswered";
+    if (this.refused.has(question)) return "refused";
+    return this.failures > 0 || this.halt !== null || this.stopped ? "waiting" : "saving";
+  }
+
+  // -------------------------------------------------------------------------------------------------------------- what happens
+
+  /** Somebody chose this; it is kept, and sent as soon as may be. */
+  choose(question: string, selected: Selection): void {
+    const before = this.kept.get(question);
+    const aside = this.told.get(question)?.kind === "aside";
+    this.put(question, {
+      selected: [...selected].sort(),
+      operation: this.outside.operation(),
+      base: this.saved.get(question)?.sequence ?? before?.base ?? 0,
+      chosen: new Date(this.outside.now()).toISOString(),
+      sent: false,
+      unsure: before ? (before.sent && !aside ? [...before.unsure, before.selected].slice(-8) : before.unsure) : [],
+    });
+    this.told.delete(question);
+    this.refused.delete(question);
+    this.outside.tell();
+    this.go();
+  }
+
+  /** What the server has, the first time or again. */
+  learn(answers: Readonly<Record<string, Answer>>): void {
+    for (const [question, answer] of Object.entries(answers)) {
+      const known = this.saved.get(question);
+      if (known && known.sequence >= answer.sequence) continue;
+      this.saved.set(question, answer);
+      const kept = this.kept.get(question);
+      if (!kept) {
+        // subtle: the first look is no news, and neither is the same choice once more
+        if (this.begun && known && !same(known.selected, answer.selected)) this.told.set(question, { kind: "elsewhere", selected: known.selected, at: answer.at });
+      } else if (!this.begun && this.overtaken(kept, answer)) {
+        this.told.set(question, { kind: "aside", selected: kept.selected, at: kept.chosen });
+      }
+    }
+    this.begun = true;
+    this.outside.tell();
+    this.go();
+  }
+
+  /** Whether a choice that waited since an earlier visit is older than what was chosen elsewhere since. */
+  private overtaken(kept: Kept, answer: Answer): boolean {
+    if (answer.sequence <= kept.base || Date.parse(answer.at) <= Date.parse(kept.chosen)) return false;
+    return ![kept.selected, ...kept.unsure].some((own) => same(own, answer.selected));
+  }
+
+  /** What was told has been read. A choice that was put aside is given up with it. */
+  dismiss(question: string): void {
+    if (this.told.get(question)?.kind === "aside") this.drop(question);
+    this.told.delete(question);
+    this.outside.tell();
+  }
+
+  /** Another tab of the same person has changed what is kept; `text` is null when it is kept no more. */
+  heard(key: string, text: string | null): void {
+    if (!key.startsWith(this.prefix) || text === null) return;
+    const question = decodeURIComponent(key.slice(this.prefix.length));
+    const theirs = read(text);
+    const mine = this.kept.get(question);
+    if (!theirs || theirs.operation === mine?.operation || this.acknowledged.includes(theirs.operation)) return;
+    const before = this.entry(question).selected;
+    // subtle: the tab that it was chosen in sends it too; the server takes an operation once
+    this.kept.set(question, { ...theirs, unsure: [...theirs.unsure, ...(mine?.sent ? [mine.selected] : [])] });
+    this.refused.delete(question);
+    if (!same(before, theirs.selected)) this.told.set(question, { kind: "elsewhere", selected: before, at: theirs.chosen });
+    this.outside.tell();
+    this.go();
+  }
+
+  /** Try now: the network is back, or somebody looks at the page again. */
+  nudge(): void {
+    this.retry?.();
+    this.retry = null;
+    this.go();
+  }
+  pause(why: Halt): void {
+    if (this.halt === why) return;
+    this.halt = why;
+    this.outside.tell();
+  }
+  resume(): void {
+    this.halt = null;
+    this.refused.clear();
+    this.outside.tell();
+    this.nudge();
+  }
+  /** Nothing is sent any more; what waits stays kept for the next visit. */
+  stop(): void {
+    this.stopped = true;
+    this.retry?.();
+    this.retry = null;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------- sending
+
+  private next(): string | null {
+    for (const question of this.kept.keys()) {
+      if (!this.refused.has(question) && this.told.get(question)?.kind !== "aside") return question;
+    }
+    return null;
+  }
+
+  private go(): void {
+    // subtle: not before the first answers are there, which may be newer than what waited
+    if (!this.begun || this.underWay !== null || this.stopped || this.halt !== null || this.retry !== null) return;
+    const question = this.next();
+    const kept = question === null ? undefined : this.kept.get(question);
+    if (question === null || !kept) return;
+    if (!this.outside.mine()) return this.halting("session");
+    this.underWay = question;
+    if (!kept.sent) this.put(question, { ...kept, sent: true });
+    this.outside.tell();
+    const { selected, operation, base } = kept;
+    this.outside
+      .send(question, { selected, operation, base, hash: this.assignment })
+      .then(
+        (answer) => this.acknowledge(question, operation, answer),
+        (error: unknown) => this.fail(question, operation, error),
+      )
+      .finally(() => {
+        this.underWay = null;
+        this.outside.tell();
+        this.go();
+      });
+  }
+
+  private acknowledge(question: string, operation: string, answer: SavedAnswer): void {
+    this.failures = 0;
+    this.acknowledged.push(operation);
+    if (this.acknowledged.length > REMEMBERED) this.acknowledged.shift();
+    const { superseded, ...own } = answer;
+    const known = this.saved.get(question);
+    if (!known || known.sequence < own.sequence) this.saved.set(question, own);
+    const kept = this.kept.get(question);
+    const ours = [own.selected, ...(kept?.unsure ?? [])];
+    if (superseded && !ours.some((one) => same(one, superseded.selected))) {
+      this.told.set(question, { kind: "replaced", selected: superseded.selected, at: superseded.at });
+    }
+    if (kept?.operation === operation) this.drop(question);
+    // what was chosen while this was on its way has seen this one
+    else if (kept && !kept.sent) this.put(question, { ...kept, base: Math.max(kept.base, own.sequence), unsure: [] });
+  }
+
+  private fail(question: string, operation: string, error: unknown): void {
+    const status = error instanceof Refused ? error.status : 0;
+    if (error instanceof Refused && status === 401) return this.halting("session");
+    if (error instanceof Refused && status === 409 && "state" in error.about) return this.halting("closed");
+    if (error instanceof Refused && status === 409 && "hash" in error.about) return this.halting("assignment");
+    if (error instanceof Refused && status < 500 && status !== 408 && status !== 429) {
+      if (this.kept.get(question)?.operation === operation) this.refused.set(question, error.message);
+      return;
+    }
+    this.failures++;
+    const grown = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.failures - 1)) * (0.75 + 0.5 * this.outside.chance());
+    const wanted = error instanceof Refused && error.retryAfter !== null ? 1000 * error.retryAfter : 0;
+    if (this.stopped) return;
+    this.retry = this.outside.later(() => {
+      this.retry = null;
+      this.go();
+    }, Math.max(grown, wanted));
+  }
+
+  private halting(why: Halt): void {
+    this.pause(why);
+    this.outside.halted(why);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------- keeping
+
+  private put(question: string, kept: Kept): void {
+    this.kept.set(question, kept);
+    try {
+      this.outside.shelf?.setItem(this.prefix + encodeURIComponent(question), JSON.stringify(kept));
+    } catch {
+      this.keeps = false; // full, or forbidden: it is said beside the answers
+    }
+  }
+  private drop(question: string): void {
+    const kept = this.kept.get(question);
+    this.kept.delete(question);
+    const key = this.prefix + encodeURIComponent(question);
+    try {
+      // subtle: another tab may have put a newer one there, which is not ours to remove
+      if (read(this.outside.shelf?.getItem(key) ?? null)?.operation === kept?.operation) this.outside.shelf?.removeItem(key);
+    } catch {
+      this.keeps = false;
+    }
+  }
+}
+
+/** What a person left unsent under other assignments: its question's id, and what was chosen when. */
+export function leftOver(shelf: Shelf | null, member: string, assignment: string): readonly (Kept & { readonly question: string; readonly key: string })[] {
+  const all = `${PREFIX}:${encodeURIComponent(member)}:`;
+  return keptUnder(shelf, all).flatMap(([rest, kept]) =>
+    rest.startsWith(`${encodeURIComponent(assignment)}:`) ? [] : [{ ...kept, question: decodeURIComponent(rest.slice(rest.indexOf(":") + 1)), key: all + rest }],
+  );
+}
+
+/** By what follows the prefix in the key, oldest choice first. */
+function keptUnder(shelf: Shelf | null, prefix: string): readonly (readonly [string, Kept])[] {
+  const found: [string, Kept][] = [];
+  for (let at = 0; shelf && at < shelf.length; at++) {
+    const key = shelf.key(at) ?? "";
+    const kept = key.startsWith(prefix) ? read(shelf.getItem(key)) : null;
+    if (kept) found.push([key.slice(prefix.length), kept]);
+  }
+  return found.sort(([, one], [, other]) => Date.parse(one.chosen) - Date.parse(other.chosen));
+}
+
+function read(text: string | null): Kept | null {
+  try {
+    const given = JSON.parse(text ?? "null") as Partial<Kept> | null;
+    if (!given || !Array.isArray(given.selected) || typeof given.operation !== "string" || typeof given.base !== "number") return null;
+    return { selected: given.selected, operation: given.operation, base: given.base, chosen: given.chosen ?? new Date(0).toISOString(), sent: given.sent === true, unsure: given.unsure ?? [] };
+  } catch {
+    return null; // somebody else's, or half written
+  }
+}
+
+/** A new id for an operation. */
+export function operationId(): string {
+  if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
+  // subtle: a lab that is served without HTTPS in a class room has no `randomUUID`
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
