@@ -21,7 +21,9 @@ def planted(mean: float, sd: float, count: int = 20) -> list[float]:
 
 
 def test_a_wide_steady_margin_is_safe_and_its_side_is_the_truth() -> None:
-    assert judge(seeded(planted(0.3, 0.02)), 0.08) == Judgement("SAFE", True, pytest.approx(0.3), pytest.approx(0.02), ())
+    found = judge(seeded(planted(0.3, 0.02)), 0.08)
+    assert (found.verdict, found.correct, found.reasons) == ("SAFE", True, ())
+    assert (found.mean, found.sd) == (pytest.approx(0.3), pytest.approx(0.02))
     assert judge(seeded(planted(-0.3, 0.02)), 0.08).correct is False
     assert judge(seeded(planted(-0.3, 0.02)), 0.08).verdict == "SAFE"
 

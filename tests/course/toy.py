@@ -78,7 +78,7 @@ questions:
   - id: noisy-share
     group: second
     points: "0.5"
-    prompt: {en: Which parts hold less than half, in most runs?}
+    prompt: {en: "Which parts hold less than half, in most runs?"}
     lab: "view=images&part={part}"
     let: {part: a}
     candidates:

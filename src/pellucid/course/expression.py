@@ -42,28 +42,28 @@ class Unit:
 class Term:
     """Something with a value: a number where it is compared, whatever a measure takes where it is an argument."""
 
-    def __ge__(self, other: "Term | float") -> "Compare":
+    def __ge__(self, other: "Term | int | float") -> "Compare":
         return Compare(self, ">=", _term(other))
 
-    def __gt__(self, other: "Term | float") -> "Compare":
+    def __gt__(self, other: "Term | int | float") -> "Compare":
         return Compare(self, ">", _term(other))
 
-    def __le__(self, other: "Term | float") -> "Compare":
+    def __le__(self, other: "Term | int | float") -> "Compare":
         return Compare(self, "<=", _term(other))
 
-    def __lt__(self, other: "Term | float") -> "Compare":
+    def __lt__(self, other: "Term | int | float") -> "Compare":
         return Compare(self, "<", _term(other))
 
-    def __add__(self, other: "Term | float") -> "Arithmetic":
+    def __add__(self, other: "Term | int | float") -> "Arithmetic":
         return Arithmetic("+", self, _term(other))
 
-    def __sub__(self, other: "Term | float") -> "Arithmetic":
+    def __sub__(self, other: "Term | int | float") -> "Arithmetic":
         return Arithmetic("-", self, _term(other))
 
-    def __mul__(self, other: "Term | float") -> "Arithmetic":
+    def __mul__(self, other: "Term | int | float") -> "Arithmetic":
         return Arithmetic("*", self, _term(other))
 
-    def __truediv__(self, other: "Term | float") -> "Arithmetic":
+    def __truediv__(self, other: "Term | int | float") -> "Arithmetic":
         return Arithmetic("/", self, _term(other))
 
     def __neg__(self) -> "Negative":

@@ -44,9 +44,9 @@ def parse(text: str) -> Condition:
     """The condition that the text writes. ExpressionError for anything else, however long or deep."""
     if len(text) > LONGEST:
         raise ExpressionError(f"a condition of {len(text)} characters; at most {LONGEST} are read")
+    text = " ".join(text.split("\n")).strip()  # it may be written over several lines
     try:
-        # subtle: in parentheses a condition may be written over several lines, as YAML's folded texts are
-        tree = ast.parse(f"({text.strip()}\n)", mode="eval")
+        tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         said = error.msg if isinstance(error, SyntaxError) else "it is nested too deeply, or holds what no text holds"
         raise ExpressionError(f"{_short(text)} cannot be read: {said}") from None
@@ -140,7 +140,7 @@ def _check_depth(text: str, depth: int) -> None:
 
 
 def _refused(text: str, node: ast.expr, what: str, would_do: str) -> ExpressionError:
-    written = ast.get_source_segment(f"({text.strip()}\n)", node) or ""
+    written = ast.get_source_segment(text, node) or ""
     return ExpressionError(f"in {_short(text)}: {what} is not allowed here ({_short(written)}); {would_do}")
 
 

@@ -226,7 +226,7 @@ def _plain(value: Any, left: list[int], depth: int, file: str) -> Any:
     if depth > DEEPEST:
         raise SpecError(f"{file}: it is nested deeper than {DEEPEST} levels")
     if isinstance(value, Mapping):
-        return {str(k) if not isinstance(k, str) else k: _plain(v, left, depth + 1, file) for k, v in value.items()}
+        return {_key(k): _plain(v, left, depth + 1, file) for k, v in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(one, left, depth + 1, file) for one in value]
     for kind in (bool, int, float, str):
@@ -235,12 +235,16 @@ def _plain(value: Any, left: list[int], depth: int, file: str) -> Any:
     return value
 
 
+def _key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)  # subtle: `true:` is a name of ours, and a bool of YAML's
+
+
 def _walk(tree: Any, place: Sequence[str | int]) -> tuple[int, list[str | int]]:
     """The line of the innermost thing along the place that is there, and the keys on the way."""
     line, keys = (tree.lc.line if hasattr(tree, "lc") else 0), list[str | int]()
     for key in place:
-        if isinstance(tree, Mapping) and key in tree:
-            line = tree.lc.key(key)[0]
+        if isinstance(tree, Mapping) and (own := next((k for k in tree if _key(k) == key), None)) is not None:
+            line, key = tree.lc.key(own)[0], own
         elif isinstance(tree, Sequence) and not isinstance(tree, str) and isinstance(key, int) and key < len(tree):
             line = tree.lc.item(key)[0]
         else:

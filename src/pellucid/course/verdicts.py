@@ -39,7 +39,7 @@ class Judgement:
     """Why it is not SAFE, in words."""
 
 
-def judge(runs: Sequence[RunMargin], floor: float) -> Judgement:
+def judge(runs: Sequence[RunMargin], floor: int | float) -> Judgement:
     """The verdict on an option with these runs, the base run first.
 
     Mean and standard deviation are those of the seeds (the base run is seed 0), or of all runs where nothing is drawn at

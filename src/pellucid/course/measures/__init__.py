@@ -25,9 +25,9 @@ class Measure:
     function: Callable[..., float]
     unit: str
     """Two measures of the same unit may be compared and combined: `share`, `ratio`, `rank`, `correlation`, `nat`, ..."""
-    floor: float
+    floor: int | float
     """The least distance from a threshold that a person can be expected to see, in the unit."""
-    range: tuple[float, float]
+    range: tuple[int | float, int | float]
     version: int = 1
     """Counts up whenever the same artefacts would give another number."""
 
@@ -46,7 +46,7 @@ measures: Registry[Measure] = Registry("measure", __name__)
 
 
 def measure(
-    *, unit: str, floor: float, range: tuple[float, float] = (-math.inf, math.inf), version: int = 1
+    *, unit: str, floor: int | float, range: tuple[int | float, int | float] = (-math.inf, math.inf), version: int = 1
 ) -> Callable[[Callable[..., float]], Measure]:
     """Registers a function under its own name. Its arguments are artefacts' values (arrays, mappings), numbers and strings.
 
