@@ -144,8 +144,10 @@ def noisy_copies(
             owners += [owner] * len(signs)
             last = sample == samples and owner == len(features) - 1
             if len(copies) == BATCH or last:  # BATCH is even, so no pair is torn apart
-                yield torch.stack(copies), torch.tensor(owners)
-                copies, owners = [], []
+                batch, of = torch.stack(copies), torch.tensor(owners)
+                copies, owners = [], []  # before anybody works with the batch, which would else be there twice
+                yield batch, of
+                del batch
 
 
 def sampled(gradients: Float32[Tensor, "*any"], statistic: Statistic) -> Float32[Tensor, "*any"]:
@@ -169,7 +171,8 @@ class Moments:
         self._sums = [torch.zeros_like(self._first) for _ in range(highest)]
 
     def add(self, values: Float32[Tensor, "copy channel height width"], owners: Int64[Tensor, " copy"]) -> None:
-        for value, owner in zip(values.double(), owners.tolist(), strict=True):
+        for single, owner in zip(values, owners.tolist(), strict=True):
+            value = single.double()
             if self.count[owner] == 0:
                 self._first[owner] = value
             self.count[owner] += 1
