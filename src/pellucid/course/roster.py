@@ -64,7 +64,7 @@ def read(text: str) -> tuple[list[Entry], list[tuple[int, str]]]:
                 continue
             values = {field: _clean(cells[i]) if i < len(cells) else "" for field, i in columns.items()}
             entry, wrong = _entry(line, values)
-            for field in ("login", "student_id", "email"):
+            for field in ("student_id", "email", "login"):
                 value = normal(getattr(entry, field))
                 if value and (earlier := seen.setdefault((field, value), line)) != line:
                     wrong.append(f"{field.replace('_', ' ')} {value!r} is already on line {earlier}")

@@ -6,7 +6,7 @@ Methods block until their transaction is committed, and may be called from any t
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, final
 
 from pellucid.course import exports
 from pellucid.course.assignment import Assignment, Key
@@ -76,7 +76,7 @@ class Course:
             self.database.write(release.begin)
 
     @classmethod
-    def open(cls, folder: str | Path, url: str | None = None) -> Self:
+    def open(cls, folder: str | Path, url: str | None = None) -> "Course":
         """The course of this folder (its `course.db`), or of the database at `url`; made or migrated as needed."""
         place = Path(folder)
         if url is None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pellucid.course.receipts import receipt, same, sequence_of
 from pellucid.course.storage import members, release
-from pellucid.course.storage.tables import answer, course
+from pellucid.course.storage.tables import Row, answer, course
 from pellucid.course.values import Closed, Conflict, NotFound, Refused, Saved, Superseded, stamp
 
 OPERATION = re.compile(r"[\x21-\x7e]{1,64}")
@@ -151,7 +151,7 @@ def _saves() -> sa.Select[Any]:
     return sa.select(answer, *columns).outerjoin_from(answer, before, before.c.sequence == answer.c.superseded)
 
 
-def _saved(row: sa.Row[Any], secret: str) -> Saved:
+def _saved(row: Row, secret: str) -> Saved:
     selected, before = tuple(json.loads(row.selected)), None
     if row.superseded is not None:
         before = Superseded(tuple(json.loads(row.before_selected)), row.superseded, row.before_at)

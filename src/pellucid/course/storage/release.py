@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from pellucid.course.assignment import Assignment, Key, digest
 from pellucid.course.storage import audit
-from pellucid.course.storage.tables import answer, assignment, course, evidence, key_version, review, score
+from pellucid.course.storage.tables import Row, answer, assignment, course, evidence, key_version, review, score
 from pellucid.course.values import (
     Conflict,
     CourseState,
@@ -47,11 +47,11 @@ def begin(connection: sa.Connection) -> None:
         connection.execute(sa.insert(course).values(id=1, **values))
 
 
-def settings(connection: sa.Connection) -> sa.Row[Any]:
+def settings(connection: sa.Connection) -> Row:
     return connection.execute(sa.select(course)).one()
 
 
-def phase(row: sa.Row[Any]) -> Phase:
+def phase(row: Row) -> Phase:
     """Of `settings`: a course whose closing time has passed is closed."""
     return "closed" if row.state == "open" and row.closes_at is not None and row.closes_at <= stamp() else row.state
 
@@ -222,7 +222,7 @@ def vote(
     return key_document(connection, row.version)
 
 
-def _version(connection: sa.Connection, version: int | None) -> sa.Row[Any]:
+def _version(connection: sa.Connection, version: int | None) -> Row:
     if version is None:
         version = settings(connection).key_version
         if version is None:

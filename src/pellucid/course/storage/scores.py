@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pellucid.course.assignment import Assignment, Key, tenths
 from pellucid.course.items import ItemAnalysis, analyse
 from pellucid.course.storage import answers, members, release
-from pellucid.course.storage.tables import score
+from pellucid.course.storage.tables import Row, score
 from pellucid.course.values import Grades, Score, stamp
 
 
@@ -81,7 +81,7 @@ def store(connection: sa.Connection, version: int) -> None:
 def recompute(connection: sa.Connection) -> list[str]:
     """What differs between stored scores and their recomputation, one sentence each."""
     wrong: list[str] = []
-    stored: dict[tuple[int, int], list[sa.Row[Any]]] = {}
+    stored: dict[tuple[int, int], list[Row]] = {}
     for row in connection.execute(sa.select(score).order_by(score.c.id)):
         stored.setdefault((row.version, row.through), []).append(row)
     for (version, through), rows in stored.items():

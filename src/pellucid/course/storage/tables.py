@@ -4,6 +4,8 @@ Times and documents are texts, so that a row means the same on every engine. Mig
 each release; a test compares the two.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -17,6 +19,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+
+Row = Any
+"""A row of a result, whose columns are its attributes. SQLAlchemy's own type says no more and breaks run-time checks."""
 
 metadata = MetaData(
     naming_convention={
