@@ -40,13 +40,14 @@ everybody who answers a question with such an option has its points; with `block
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 Texts = dict[str, str]
@@ -211,7 +212,7 @@ def edited(text: str, changes: Mapping[Place, str]) -> str:
     for place, value in changes.items():
         inner = tree
         for key in place[:-1]:
-            inner = inner.setdefault(key, {}) if isinstance(inner, Mapping) else inner[key]
+            inner = inner.setdefault(key, {}) if isinstance(inner, MutableMapping) else inner[key]
         inner[place[-1]] = value
     out = io.StringIO()
     yaml.dump(tree, out)
@@ -243,9 +244,9 @@ def _walk(tree: Any, place: Sequence[str | int]) -> tuple[int, list[str | int]]:
     """The line of the innermost thing along the place that is there, and the keys on the way."""
     line, keys = (tree.lc.line if hasattr(tree, "lc") else 0), list[str | int]()
     for key in place:
-        if isinstance(tree, Mapping) and (own := next((k for k in tree if _key(k) == key), None)) is not None:
+        if isinstance(tree, CommentedMap) and (own := next((k for k in tree if _key(k) == key), None)) is not None:
             line, key = tree.lc.key(own)[0], own
-        elif isinstance(tree, Sequence) and not isinstance(tree, str) and isinstance(key, int) and key < len(tree):
+        elif isinstance(tree, CommentedSeq) and isinstance(key, int) and key < len(tree):
             line = tree.lc.item(key)[0]
         else:
             continue  # subtle: pydantic names the branches of a union on the way

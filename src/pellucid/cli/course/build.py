@@ -1,6 +1,7 @@
 """`pellucid course build FOLDER`"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -63,7 +64,7 @@ def placed(path: Path, folder: Path) -> str:
     return str(whole.relative_to(root)) if whole.is_relative_to(root) else str(whole)
 
 
-def named(given: str, models: dict[str, str]) -> dict[str, str]:
+def named(given: str, models: Mapping[str, str]) -> dict[str, str]:
     """Which of the course's models are to be which network: NAME=MODEL, or all those that read what this MODEL reads."""
     name, equals, model = given.partition("=")
     if equals and name in models:
