@@ -19,7 +19,13 @@ TITLES = {
 
 
 def draw_layers(
-    projection: Projection, facts: Sequence[int] = (), *, title: str = "", trails: bool = False, paper: Paper = "light"
+    projection: Projection,
+    facts: Sequence[int] = (),
+    *,
+    title: str = "",
+    trails: bool = False,
+    columns: int = 4,
+    paper: Paper = "light",
 ) -> Figure:
     """A scatter plot a layer. `facts` are the tokens of the supporting facts (`Groups.facts`), which are outlined.
 
@@ -44,7 +50,7 @@ def draw_layers(
     return layer_grid(
         p.coordinates, p.labels, p.roles, p.explained_variance_ratio, p.trustworthiness,
         outlined=[at in set(facts) for at in p.places], axis="axis" if p.aligned else "component", title=title, facts=lines,
-        shared=p.basis == "shared", trails=trails, paper=paper,
+        shared=p.basis == "shared", trails=trails, columns=columns, paper=paper,
     )  # fmt: skip
 
 

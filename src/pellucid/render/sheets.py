@@ -14,9 +14,12 @@ MARGIN, GAP, LABELS, LEGENDS = 28, 12, 216, 216
 """In pixels: around everything, between pictures, and the widths of the row titles and of the legends."""
 
 
-def sheet(columns: Sequence[Column], rows: Sequence[Row], title: str = "", paper: Paper = "light") -> Figure:
-    """Images in columns, numbered from 0, methods in rows, each row with its own legend. One pixel of a map is one of the PNG.
+def sheet(
+    columns: Sequence[Column], rows: Sequence[Row], title: str = "", paper: Paper = "light", *, first: int | None = 0
+) -> Figure:
+    """Images in columns, methods in rows, each row with its own legend. One pixel of a map is one of the PNG.
 
+    The columns are numbered from `first`; with None they have their names in its place, where they are ways to see one image.
     ValueError when a row has not one picture a column.
     """
     if not columns or not rows:
@@ -32,8 +35,11 @@ def sheet(columns: Sequence[Column], rows: Sequence[Row], title: str = "", paper
     canvas.text(MARGIN, MARGIN - 4, fitted(title, canvas.width - 2 * MARGIN, 24, bold=True), 24, bold=True)
     for number, column in enumerate(columns):
         middle, top = MARGIN + LABELS + number * (width + GAP) + width / 2, header - 76
-        canvas.text(middle, top, str(number), 17, align="center", bold=True)
-        canvas.text(middle, top + 24, fitted(column.name, width, 15), 15, align="center", faint=True)
+        if first is None:
+            canvas.text(middle, top + 22, fitted(column.name, width, 17, bold=True), 17, align="center", bold=True)
+        else:
+            canvas.text(middle, top, str(first + number), 17, align="center", bold=True)
+            canvas.text(middle, top + 24, fitted(column.name, width, 15), 15, align="center", faint=True)
         canvas.text(middle, top + 46, fitted(column.answer, width, 15), 15, align="center")
     top = header
     for row, tall in zip(rows, heights, strict=True):
