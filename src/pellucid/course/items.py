@@ -99,12 +99,12 @@ def analyse(
     questions = []
     for j, question in enumerate(assignment.questions):
         r = correlation(right[:, j], total - points[:, j])
-        wins, losses = mean(right[:, j], upper), mean(right[:, j], lower)
+        wins, losses = share(right[:, j], upper), share(right[:, j], lower)
         correct = {o.id: _correct(key, question.id, o.id) for o in question.options}
         chosen = {o.id: np.array([float(o.id in one.get(question.id, ())) for one in latest]) for o in question.options}
         questions.append(QuestionAnalysis(
             question.id, sum(bool(one.get(question.id)) for one in latest),
-            mean(right[:, j]), wilson(right[:, j].sum(), len(rows)), mean(first_right[:, j]),
+            share(right[:, j]), wilson(right[:, j].sum(), len(rows)), share(first_right[:, j]),
             r, fisher(r, len(rows)), wins, losses, wins - losses, alpha(np.delete(points, j, 1)),
             tuple(_option(id, correct[id], chosen[id], thirds) for id in chosen),
         ))  # fmt: skip
@@ -128,6 +128,11 @@ def mean(values: Float[np.ndarray, " student"], weights: Float[np.ndarray, " stu
     return float(values @ weights / weights.sum()) if weights.sum() > 0 else 0.0
 
 
+def share(marked: Float[np.ndarray, " student"], weights: Float[np.ndarray, " student"] | None = None) -> float:
+    """The weighted share of ones among zeros; 0.0 of nothing."""
+    return min(1.0, mean(marked, weights))  # subtle: a quotient of two equal sums of thirds may be 1 + 2e-16
+
+
 def highest(total: Float[np.ndarray, " student"], size: float) -> Float[np.ndarray, " student"]:
     """Weights in [0, 1] that sum to `size`: 1 for the highest totals, and those who tie at the border share what is left.
 
@@ -146,7 +151,7 @@ def by_thirds(total: Float[np.ndarray, " student"]) -> Float[np.ndarray, "third 
     return np.stack([lower, np.maximum(1.0 - upper - lower, 0.0), upper])
 
 
-def wilson(successes: float, n: float) -> Interval:
+def wilson(successes: float | int, n: float | int) -> Interval:
     """Wilson's score interval of a share; all of [0, 1] where n is 0."""
     if n <= 0:
         return (0.0, 1.0)
@@ -205,8 +210,8 @@ def _correct(key: Key, question: str, option: str) -> bool | None:
 def _option(
     id: str, correct: bool | None, chosen: Float[np.ndarray, " student"], thirds: Float[np.ndarray, "third student"]
 ) -> OptionAnalysis:
-    low, middle, top = (mean(chosen, weights) for weights in thirds)
+    low, middle, top = (share(chosen, weights) for weights in thirds)
     disagrees = correct is not None and len(chosen) > 0 and (top < 0.5 if correct else top > 0.5)
     return OptionAnalysis(
-        id, correct, mean(chosen), (low, middle, top), wilson(top * thirds[2].sum(), thirds[2].sum()), disagrees
+        id, correct, share(chosen), (low, middle, top), wilson(top * thirds[2].sum(), thirds[2].sum()), disagrees
     )
