@@ -41,6 +41,14 @@ def test_images_stand_in_columns_and_methods_in_rows():
     assert at["Photograph 0"].y0 > at["Saliency 0"].y0 == at["Saliency 2"].y0 > at["Over the photograph 0"].y0
 
 
+def test_a_part_of_a_collection_is_numbered_on_and_variants_are_named_instead():
+    numbers = {"0", "1", "2", "5", "6", "7"}
+    assert numbers & set(texts(sheet(COLUMNS, [rows()[0]], first=5))) == {"5", "6", "7"}
+    named = sheet(COLUMNS, [rows()[0]], first=None)
+    assert not numbers & set(texts(named))
+    assert {"cup.jpg", "c"} <= {text.get_text() for text in named.texts if text.get_fontweight() == "bold"}
+
+
 def test_a_sheet_says_what_is_explained_with_which_limits_and_units():
     said = texts(sheet(COLUMNS, rows(), "Why?"))
     assert {
