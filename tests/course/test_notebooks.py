@@ -18,6 +18,7 @@ from PIL import Image
 from pellucid.course import notebooks
 from tests.cli.command import shell
 
+DATA = Path(notebooks.__file__).parent.parent / "data"
 RIGHT = """def euclidean_distance(a, b):
     if a.shape != b.shape:
         raise ValueError("other shapes")
@@ -182,6 +183,8 @@ def test_no_notebook_answers_a_question_of_the_course(part: int) -> None:
     groups = {1: ["1 to 4", "5 to 9", "10 to 13", "14 to 17", "18 to 20"], 2: ["21 to 24", "25 to 27", "28 to 30"]}
     assert re.findall(r"Questions (\d+ to \d+)\.", text) == groups[part]
     assert not re.search(r"accepted|disregarded|keys/|answer key|correct option|right option|\bwhen:", text, re.IGNORECASE)
+    conditions = re.findall(r"\bwhen: [\"']?([^\"'\n]+)", "\n".join(p.read_text(encoding="utf-8") for p in DATA.glob("*.yaml")))
+    assert not [condition for condition in conditions if condition.strip() in text]
     # a question is named in such a pointer and nowhere else, so nothing can be said of its answer
     assert len(re.findall(r"questions? \d", text, re.IGNORECASE)) == len(groups[part])
 
