@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pellucid.cli.course.opening import FOLDER, url_flag
 from pellucid.cli.serving import ANY, LOOPBACK, PORT, bound, serve, shown
 
 if TYPE_CHECKING:
@@ -16,9 +17,8 @@ CONNECTIONS = 4000
 """At once: a browser of a large class holds up to six."""
 
 
-@click.command("serve", epilog="Example: pellucid course serve xai --instructor ada --no-browser")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--url", help="Database instead of FOLDER/course.db, such as postgresql+psycopg://USER@HOST/NAME.")
+@click.command("serve", params=[url_flag], epilog="Example: pellucid course serve xai --instructor ada --no-browser")
+@click.argument("folder", type=FOLDER)
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help=f"[default: {PORT}, or the next that is free]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--public-name", "names", multiple=True, metavar="NAME",

@@ -193,7 +193,7 @@ class StateBody(Body):
     state: Phase
     closes_at: Annotated[str, Field(max_length=64, pattern=LINE)] | None = None
     feedback: Feedback | None = Field(default=None, description="Null: as it was.")
-    interval: int | None = Field(default=None, ge=0, le=100_000, description="Null: as it was.")
+    interval: int | None = Field(default=None, ge=1, le=10_080, description="Minutes. Null: as it was.")
 
 
 class KeyVersion(Said):

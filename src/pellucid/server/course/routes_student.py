@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from pellucid.course.assignment import Assignment, Question
 from pellucid.course.storage import Course, Grades, Member, Saved
-from pellucid.course.storage.values import stamp
+from pellucid.course.values import stamp
 from pellucid.server.answers import PROBLEM, problem, said
 from pellucid.server.course import bodies as b
 from pellucid.server.course.who import Classroom, member_of, present, routes_for, token_of

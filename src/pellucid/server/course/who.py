@@ -16,17 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from pellucid.course.storage import (
-    Closed,
-    Conflict,
-    Course,
-    CourseError,
-    Denied,
-    Member,
-    NotFound,
-    TooMany,
-    Unavailable,
-)
+from pellucid.course.storage import Course
+from pellucid.course.values import Closed, Conflict, CourseError, Denied, Member, NotFound, TooMany, Unavailable
 from pellucid.server.answers import problem
 from pellucid.server.guard import App, Receive, Scope, Send
 
