@@ -2,9 +2,11 @@
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def whole(name: str, value: Any, least: int, most: int) -> int:
@@ -72,14 +74,14 @@ def grouped(name: str, value: object) -> tuple[list[str], list[str]]:
     return groups, texts
 
 
-def choice(name: str, value: object, known: Sequence[str]) -> str:
+def choice(name: str, value: object, known: Sequence[T]) -> T:
     """One of the known names."""
     if value not in known:
         raise ValueError(f"{name} is {value!r}; give one of: {', '.join(map(repr, known))}")
-    return str(value)
+    return known[known.index(value)]
 
 
-def choices(name: str, values: object, known: Sequence[str]) -> list[str]:
+def choices(name: str, values: object, known: Sequence[T]) -> list[T]:
     """A list of some of the known names, each once."""
     return [choice(f"{name}[{n}]", one, known) for n, one in enumerate(_several(name, values, len(known)))]
 

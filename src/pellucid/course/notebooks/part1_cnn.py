@@ -45,7 +45,9 @@ from pellucid.pictures.images import draw_filters
 # * `"food11"`: the same network, its classes summed into the categories of Food-11. It comes with the package too, and
 #   was not trained on Food-11: `pl.card("food11")` says what that means.
 # * one that you trained yourself: `pellucid train food11 FOLDER out` in a shell leaves a checkpoint, which is named
-#   together with its architecture: `"food11-cnn:out/checkpoint.pth"`. Its layers have other names (section 4).
+#   together with its architecture: `"food11-cnn:out/checkpoint.pth"`.
+#
+# The layers of the second and the third have other names than those of the first: choose again in section 4.
 
 # %%
 # TODO 1: the network and the photographs; yours, if you have some

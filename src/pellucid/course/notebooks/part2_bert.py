@@ -27,16 +27,18 @@
 # %env OMP_WAIT_POLICY=PASSIVE
 # %matplotlib inline
 import warnings
+from typing import get_args
 
 import numpy as np
 from IPython.display import display
 
 import pellucid as pl
+from pellucid.analysis.anisotropy import Correction
 from pellucid.analysis.word import find
 from pellucid.course import exercises, settings
 from pellucid.course.notebooks import figures
 from pellucid.models.load import load_encoder
-from pellucid.pictures.attention import draw_attention, draw_head_statistics, draw_overview
+from pellucid.pictures.attention import draw_attention, draw_head_effect, draw_head_statistics, draw_overview
 from pellucid.pictures.layers import draw_layers
 from pellucid.render.similarity import similarity_matrix, similarity_strip
 
@@ -97,32 +99,44 @@ display(draw_overview([pl.attend(act, n) for n in range(1, enc.layers + 1)], mod
 display(draw_head_statistics(pl.head_statistics(act), model=enc.name))
 
 # %% [markdown]
-# **Hiding a word.** The word is replaced by `[MASK]`, and the network says what it would put there: the likeliest pieces
-# of words with their probabilities. The picture shows what the hidden place attends to, which is all that the guess can
-# rest on. The head that predicts is small; expect the grammar to be right more often than the fact.
+# **Hiding words.** A word is replaced by `[MASK]`, and the network says what it would put there: the likeliest pieces of
+# words with their probabilities. The picture shows what the hidden place attends to, which is all that the guess can rest
+# on. Hide a second word, and see what becomes of the guesses for the first. The head that predicts is small; expect the
+# grammar to be right more often than the fact.
 
 # %%
-# TODO 2: a word of your sentence, and the block and the heads that are shown
-MASKED = "lamp"  # of a word that is there twice, ("the", 2) is the second
+# TODO 2: some words of your sentence, and the block and the heads that are shown
+MASKED = ["lamp"]  # of a word that is there twice, ("the", 2) is the second
 MASK_LAYER = 3  # 1 to the last block
 MASK_HEADS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]  # shown together: the mean of their weights
 # END TODO 2
 
-settings.whole("MASK_LAYER", MASK_LAYER, 1, enc.layers)
-settings.wholes("MASK_HEADS", MASK_HEADS, 0, enc.heads - 1, count=enc.heads)
-hidden = enc.hide(tokens, tokens.span(0, *find(SENTENCE, MASKED)))
-for blank in pl.fill_mask(enc, hidden, top=8)[0]:
-    print(f"in the place of {blank.hidden!r}:")
+guesser = enc if enc.fills_masks else load_encoder("minilm-mlm")
+settings.whole("MASK_LAYER", MASK_LAYER, 1, guesser.layers)
+settings.wholes("MASK_HEADS", MASK_HEADS, 0, guesser.heads - 1, count=guesser.heads)
+plain = guesser.read(SENTENCE)
+hidden = guesser.hide(plain, [at for word in MASKED for at in plain.span(0, *find(SENTENCE, word))])
+for blank in pl.fill_mask(guesser, hidden, top=8)[0]:
+    print(f"{guesser.name} in the place of {blank.hidden!r}:")
     for guess in blank.guesses:
         print(f"  {guess.token:<16}{guess.probability:6.1%}  {'█' * round(60 * guess.probability)}")
-looks = pl.attend(enc.activations(hidden), MASK_LAYER, MASK_HEADS, combine="mean", mass=SHARE, hide_special=HIDE_SPECIAL)
-display(draw_attention(looks, model=enc.name))
+looks = pl.attend(guesser.activations(hidden), MASK_LAYER, MASK_HEADS, combine="mean", mass=SHARE, hide_special=HIDE_SPECIAL)
+display(draw_attention(looks, model=guesser.name))
 
 # %% [markdown]
-# > **Look for** heads that always look one token back or ahead, heads that look at `[SEP]` or `[CLS]` and at little
-# > else, heads that look at one place only and heads that look everywhere, and heads that follow the grammar. In which
-# > blocks are they? Set MODEL to "minilm-qa" and give a question with its passage: who looks at the answer? *Questions 21
-# > to 24.*
+# **What a head does.** One head after the other is taken out, its output set to zero, and the network is asked again.
+# Above: how much the answer changes, all in all; in the middle, what its attention suggests; below, how much less likely
+# the words become that it chose. With `minilm-qa` and a passage it is the answer to the question, otherwise the hidden
+# words.
+
+# %%
+asked, read = (enc, tokens) if enc.answers_questions and PASSAGE else (guesser, hidden)
+display(draw_head_effect(pl.head_effect(asked, read), model=asked.name))
+
+# %% [markdown]
+# > **Look for** heads that always look one token back or ahead, heads that look at `[SEP]` or `[CLS]` and at little else,
+# > heads that look at one place only and heads that look everywhere. Do they keep their habits with another sentence? Is
+# > a head that looks at much also one that matters? On which words does a guess lean? *Questions 21 to 24.*
 
 # %% [markdown]
 # ## 2 Embedding visualization
@@ -249,19 +263,24 @@ SENTENCES = {
     ],
 }
 LAYER_COMPARED = 4  # 0, the embeddings, to the last block
+CORRECTION = "none"  # or "centred", without the mean of all words; "standardised"; "all_but_the_top"
 # END TODO 6
 
 comparer = load_encoder(settings.text("ENCODER", ENCODER))
 settings.whole("LAYER_COMPARED", LAYER_COMPARED, 0, comparer.layers)
 senses, sentences = settings.grouped("SENTENCES", SENTENCES)
-alike = pl.compare(comparer, sentences, WORD_COMPARED, metric="cosine")
-apart = pl.compare(comparer, sentences, WORD_COMPARED, metric="euclidean")
+correction = settings.choice("CORRECTION", CORRECTION, get_args(Correction))
+alike = pl.compare(comparer, sentences, WORD_COMPARED, metric="cosine", correction=correction)
+apart = pl.compare(comparer, sentences, WORD_COMPARED, metric="euclidean", correction=correction)
 vectors = alike.vectors.numpy()  # layer, sentence, number
 measures = ((cosine, "cosine similarity", alike), (euclidean, "Euclidean distance", apart))
 for own, unit, library in measures:
     matrix = own.matrix(vectors[LAYER_COMPARED])
     title = f"“{WORD_COMPARED}” in {len(sentences)} sentences, layer {LAYER_COMPARED} of {comparer.name}"
-    facts = [f"{unit} by {own.whose}", f"two random words: {float(library.baseline[LAYER_COMPARED]):.2f}"]
+    facts = [
+        f"{unit} by {own.whose}; correction: {CORRECTION}",
+        f"two random words: {float(library.baseline[LAYER_COMPARED]):.2f}",
+    ]
     near = own is cosine  # a similarity; else a distance
     display(similarity_matrix(matrix, library.parts, unit, similarity=near, groups=senses, title=title, facts=facts))
 
@@ -272,7 +291,7 @@ for own, unit, library in measures:
 for own, unit, library in measures:
     matrices = np.stack([own.matrix(layer) for layer in vectors])
     random = [f"random words {float(b):.2f}" for b in library.baseline]
-    title, facts = f"“{WORD_COMPARED}”, layer by layer", [f"{unit} by {own.whose}; {comparer.name}"]
+    title, facts = f"“{WORD_COMPARED}”, layer by layer", [f"{unit} by {own.whose}; {comparer.name}, correction: {CORRECTION}"]
     near = own is cosine
     display(
         similarity_strip(
@@ -291,4 +310,4 @@ for own, unit, library in measures:
 # * `pellucid lab` in a shell opens the same in the browser: arcs, moving layers, matrices, and a corpus searched by
 #   meaning.
 # * `pellucid layers`, `pellucid compare` and `pellucid attention` draw them from the shell, for your own texts.
-# * `pl.head_effect`, `pl.phases` and `pl.separation` put numbers with intervals to what is only seen here.
+# * `pl.phases` and `pl.separation` put numbers with intervals to what is only seen here.
