@@ -150,6 +150,7 @@ def test_what_a_student_wrote_is_escaped() -> None:
         (lambda: settings.text("T", " "), "T is empty; give a text"),
         (lambda: settings.text("T", 3), "T is 3, a whole number; give a text"),
         (lambda: settings.choice("C", "blak", ["black", "white"]), "C is 'blak'; give one of: 'black', 'white'"),
+        (lambda: settings.several("M", "lamp", 5), r"M is 'lamp', a text; give a list .*, such as M = \['lamp'\]"),
         (lambda: settings.yes("Y", "False"), "Y is 'False', a text; give True or False, without quotation marks"),
         (lambda: settings.grouped("G", ["a"]), r"G is \['a'\], a list; give a dictionary of lists"),
         (lambda: settings.grouped("G", {"a": "b"}), r"G\['a'\] is 'b', a text; give a list in square brackets"),

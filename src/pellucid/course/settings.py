@@ -35,12 +35,12 @@ def real(name: str, value: object, least: int | float, most: int | float) -> flo
 
 def wholes(name: str, values: object, least: int, most: int, *, count: int) -> list[int]:
     """A list of one to `count` different whole numbers."""
-    return [whole(f"{name}[{n}]", one, least, most) for n, one in enumerate(_several(name, values, count))]
+    return [whole(f"{name}[{n}]", one, least, most) for n, one in enumerate(several(name, values, count))]
 
 
 def reals(name: str, values: object, least: int | float, most: int | float, *, count: int) -> list[float]:
     """A list of one to `count` different numbers."""
-    return [real(f"{name}[{n}]", one, least, most) for n, one in enumerate(_several(name, values, count))]
+    return [real(f"{name}[{n}]", one, least, most) for n, one in enumerate(several(name, values, count))]
 
 
 def text(name: str, value: object) -> str:
@@ -68,7 +68,7 @@ def grouped(name: str, value: object) -> tuple[list[str], list[str]]:
     texts: list[str] = []
     for group, some in value.items():
         where = f"{name}[{group!r}]"
-        for n, one in enumerate(_several(where, some, 30)):
+        for n, one in enumerate(several(where, some, 30)):
             groups.append(text(f"a key of {name}", group))
             texts.append(text(f"{where}[{n}]", one))
     return groups, texts
@@ -83,10 +83,11 @@ def choice(name: str, value: object, known: Sequence[T]) -> T:
 
 def choices(name: str, values: object, known: Sequence[T]) -> list[T]:
     """A list of some of the known names, each once."""
-    return [choice(f"{name}[{n}]", one, known) for n, one in enumerate(_several(name, values, len(known)))]
+    return [choice(f"{name}[{n}]", one, known) for n, one in enumerate(several(name, values, len(known)))]
 
 
-def _several(name: str, values: object, count: int) -> list[object]:
+def several(name: str, values: object, count: int) -> list[object]:
+    """A list of one to `count` different entries of any kind."""
     if isinstance(values, str) or not isinstance(values, Sequence | range):
         raise ValueError(f"{name} is {values!r}, {kind(values)}; give a list in square brackets, such as {name} = [{values!r}]")
     if not 1 <= len(values) <= count:

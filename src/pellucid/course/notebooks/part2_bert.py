@@ -114,6 +114,7 @@ MASK_HEADS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]  # shown together: the mean 
 guesser = enc if enc.fills_masks else load_encoder("minilm-mlm")
 settings.whole("MASK_LAYER", MASK_LAYER, 1, guesser.layers)
 settings.wholes("MASK_HEADS", MASK_HEADS, 0, guesser.heads - 1, count=guesser.heads)
+settings.several("MASKED", MASKED, 5)
 plain = guesser.read(SENTENCE)
 hidden = guesser.hide(plain, [at for word in MASKED for at in plain.span(0, *find(SENTENCE, word))])
 for blank in pl.fill_mask(guesser, hidden, top=8)[0]:
@@ -125,9 +126,9 @@ display(draw_attention(looks, model=guesser.name))
 
 # %% [markdown]
 # **What a head does.** One head after the other is taken out, its output set to zero, and the network is asked again.
-# Above: how much the answer changes, all in all; in the middle, what its attention suggests; below, how much less likely
-# the words become that it chose. With `minilm-qa` and a passage it is the answer to the question, otherwise the hidden
-# words.
+# *Effect* is how much the answer changes, all in all; beside it stands what the head's attention suggests; the *loss* is
+# how much less likely the words become that were chosen. With `minilm-qa` and a passage it is the answer to the question,
+# otherwise the hidden words.
 
 # %%
 asked, read = (enc, tokens) if enc.answers_questions and PASSAGE else (guesser, hidden)
