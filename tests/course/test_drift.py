@@ -32,7 +32,7 @@ def test_another_truth_is_told_first_and_contradicts(tmp_path: Path) -> None:
 
 def test_a_small_move_of_a_margin_is_none_and_one_not_shown_contradicts_nothing(tmp_path: Path) -> None:
     before = key_of(tmp_path / "a")
-    assert drift(before, key_of(tmp_path / "b", PART.replace("d: 0.1}", "d: 0.11}"))).changes == ()
+    assert drift(before, key_of(tmp_path / "b", PART.replace("d: 0.1, e", "d: 0.11, e"))).changes == ()
     unshown = drift(before, key_of(tmp_path / "c", PART.replace("e: 0.52", "e: 0.3")))
     assert [c.option for c in unshown.changes] == ["e"]
     assert not unshown.contradicts

@@ -56,6 +56,14 @@ def test_the_count_of_true_options_gives_nothing_away() -> None:
     assert all(70 <= counts.count(n) <= 130 for n in (1, 2, 3, 4))
 
 
+def test_never_all_or_none_are_true() -> None:
+    judged = pool(6, 6)
+    counts = {
+        sum(id.startswith("St") for id in sample(f"q{n}", judged, options=3, true=(0, 3)).options) for n in range(40)
+    }  # fmt: skip
+    assert counts == {1, 2}
+
+
 def test_swap_shows_doubtful_options_only_where_it_must_and_says_so() -> None:
     judged = pool(1, 2) | pool(4, 4, "AMBIGUOUS") | pool(2, 2, "INVALID")
     found = sample("q", judged, options=5, true=(1, 4))

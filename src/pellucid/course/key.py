@@ -104,7 +104,9 @@ def _evidence(
             "reasons": [*said.reasons, *([one.problem] if one.problem else [])], **one.to_json(),
         })  # fmt: skip
     versions = next((one.versions for one in measurements.values()), {})
-    return {"id": question.id, "options": options, "problems": list(drawn.problems), "versions": dict(versions)}
+    computed = any(one.runs for one in measurements.values())
+    problems = list(drawn.problems) if computed else ["it was never computed"]
+    return {"id": question.id, "options": options, "problems": problems, "versions": dict(versions)}
 
 
 def _entries(spec: Spec, questions: list[QuestionSpec]) -> dict[str, Entry]:
