@@ -7,7 +7,7 @@ import { acceptedInWords, changed, contradiction, counts, obstacles, points, tai
 import { axisOf, described, domainOf, EDGE, strip } from "../src/lib/courseMargins";
 import { decoded, invitationsCsv, ordered, searched } from "../src/lib/courseMembers";
 import { changesOf, complaint, draftOf, flip, regradeInWords, same } from "../src/lib/courseRegrade";
-import { consequence, fromField, spoken, toField } from "../src/lib/courseState";
+import { consequence, fromField, spoken, toField, wrongInterval } from "../src/lib/courseState";
 import { addressOf, placeOf, TABS, type Tab } from "../src/lib/courseTabs";
 
 const seeds = (mean: number, sd: number) => Array.from({ length: 20 }, (_, n) => ({ axis: `seed ${n}`, margin: mean + (n % 2 ? sd : -sd) }));
@@ -44,9 +44,13 @@ describe("a key document", () => {
   });
   it("says what stands in the way: what is shown, unsettled, and without an override; and questions that are all right or all wrong", () => {
     expect(obstacles(document)).toEqual([
+      "q1: somebody disagrees on option a.",
       "q2: option c is shown and AMBIGUOUS, and nobody overrode it with a reason.",
       "q2: every option that is shown is right.",
     ]);
+    const signed = { ...document, review: [...document.review, { question: "q2", option: "c", by: "ada", at: "2026-11-03T00:00:00Z", vote: "override" as const, reason: "by eye" }] };
+    expect(obstacles({ ...document, key: { ...key, disregarded: { q2: ["c"] } } })).toEqual(["q1: somebody disagrees on option a.", "q2: every option that is shown is right."]);
+    expect(obstacles(signed)).toEqual(["q1: somebody disagrees on option a.", "q2: every option that is shown is right."]);
   });
   it("may be contradicted as often as normal tails say", () => {
     expect(tail(0)).toBeCloseTo(0.5, 6);
@@ -67,6 +71,8 @@ describe("a key document", () => {
     expect(votesInWords(votes)).toBe("1 agrees, 1 disagrees");
     expect(votesInWords(votesOn(document, "q1", null))).toBe("1 agrees");
     expect(votesInWords(votesOn(document, "q2", "a"))).toBe("no votes");
+    const over = { question: "q1", option: "a", by: "eve", at: "2026-11-03T00:00:00Z", vote: "override" as const, reason: "looked again" };
+    expect(votesInWords(votesOn({ ...document, review: [...document.review, over] }, "q1", "a"))).toBe("1 overrides");
   });
   it("says what earns the points, and what two versions see differently", () => {
     expect(acceptedInWords(key, "q1")).toBe("a");
@@ -114,14 +120,27 @@ describe("the strip plot", () => {
       const drawn = strip(one, domainOf([one, other]), width);
       expect(drawn.marks).toHaveLength(margins.length);
       for (const { x, y } of drawn.marks) {
-        expect(x).toBeGreaterThanOrEqual(EDGE.left - 1e-6);
+        expect(x).toBeGreaterThanOrEqual(drawn.left - 1e-6);
         expect(x).toBeLessThanOrEqual(width - EDGE.right + 1e-6);
-        expect(y).toBeGreaterThan(0);
-        expect(y).toBeLessThan(drawn.height - EDGE.bottom + 14);
+        expect(y).toBeGreaterThan(EDGE.top);
+        expect(y).toBeLessThan(drawn.height - EDGE.bottom);
       }
     }));
   });
-  it("calls an axis by its first word", () => expect(["seed 3", "samples +25 %", "mask -2 px", "device", "dtype=float64"].map(axisOf)).toEqual(["seed", "samples", "mask", "device", "dtype"]));
+  it("leaves out a run without a value, and says so", () => {
+    const one = candidate("a", { runs: [{ axis: "base", margin: 0.3 }, { axis: "seed 1", margin: null }], margin: null, sd: null });
+    expect(strip(one, domainOf([one]), 400).marks).toHaveLength(1);
+    expect(described(one)).toBe("Margins of 1 run, from 0.300 to 0.300 share; none nearer to zero than the floor of 0.0800; no value in: seed 1.");
+    expect(described(candidate("a", { runs: [{ axis: "base", margin: null }] }))).toBe("None of the 1 runs has a value.");
+  });
+  it("covers no mark by another where there is room", () => {
+    const one = candidate("a", { runs: Array.from({ length: 20 }, (_, n) => ({ axis: `seed ${n}`, margin: 0.3 + 0.005 * (n % 4) })) });
+    const { marks } = strip(one, domainOf([one]), 500);
+    expect(new Set(marks.map(({ x, y }) => `${x} ${y}`)).size).toBe(20);
+  });
+  it("calls an axis by what its runs have in common", () =>
+    expect(["base", "seed 3", "samples +25 %", "mask -2 px", "precision float64", "random words, half 1", "without full stops", "without sentence 2"].map(axisOf))
+      .toEqual(["base", "seed", "samples", "mask", "precision float64", "random words, half", "without full stops", "without sentence"]));
 });
 
 describe("a regrade", () => {
@@ -221,8 +240,9 @@ describe("the state", () => {
     expect(consequence("closed", "open", "2026-12-01T00:00:00Z", 1, now)).toMatch(/^1 student can answer until 1 Dec 2026.*, and answers given before may change again\.$/);
     expect(consequence("open", "closed", null, 500, now)).toMatch(/none of 500 students can change/);
     expect(consequence("draft", "open", "2026-11-01T00:00:00Z", 2, now)).toMatch(/has passed/);
-    expect(consequence("open", "draft", null, 2, now)).toMatch(/disappear.*kept/);
+    expect(consequence("open", "draft", null, 2, now)).toMatch(/disappear.*refused/);
   });
+  it("takes whole minutes that the server takes", () => expect(["1", "15", "10080", "0", "10081", "1.5", ""].map((one) => wrongInterval(one) === "")).toEqual([true, true, true, false, false, false, false]));
   it("keeps a time through the field and back, to the minute", () => {
     fc.assert(fc.property(fc.date({ min: new Date("2000-01-01"), max: new Date("2099-01-01"), noInvalidDate: true }), (at) => {
       at.setUTCSeconds(0, 0);

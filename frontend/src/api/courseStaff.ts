@@ -37,7 +37,8 @@ export type Vote = "agree" | "disagree" | "override";
 export interface Run {
   /** `seed 3`, `samples +25 %`: what was varied. */
   readonly axis: string;
-  readonly margin: number;
+  /** null where it has no value. */
+  readonly margin: number | null;
 }
 
 /** One candidate option with all that speaks for and against its being right. Margins are above zero where it is true. */
@@ -59,11 +60,15 @@ export interface CandidateEvidence {
   readonly runs: readonly Run[];
   readonly override: { readonly by: string; readonly reason: string; readonly at: string } | null;
   readonly why: Text;
+  /** Why it is not SAFE, in words. */
+  readonly reasons?: readonly string[];
 }
 
 export interface QuestionEvidence {
   readonly id: string;
   readonly options: readonly CandidateEvidence[];
+  /** What is wrong with the options that were drawn, such as too few that are right. */
+  readonly problems?: readonly string[];
 }
 
 export interface Entry {

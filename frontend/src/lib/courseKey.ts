@@ -7,8 +7,10 @@ export const VERDICTS: Readonly<Record<Verdict, { readonly mark: string; readonl
   INVALID: { mark: "✗", look: "bad", words: "it could not be computed" },
 };
 
-/** What a candidate stands for once the evidence and every override are read: an option may be shown when this is true. */
-export const settled = (one: CandidateEvidence): boolean => one.verdict === "SAFE" || one.override !== null;
+/** Whether the option may be shown: it is safe, or decides nothing, or somebody signed for it, before the key was frozen or since. */
+export const settled = ({ key, review }: Pick<KeyDocument, "key" | "review">, question: string, one: CandidateEvidence): boolean =>
+  one.verdict === "SAFE" || one.override !== null || key.full.includes(question) || (key.disregarded[question] ?? []).includes(one.id)
+  || votesOn({ review }, question, one.id).override > 0;
 
 export interface GroupCount {
   readonly group: string;
@@ -54,7 +56,9 @@ export function points(tenths: number): string {
 export function obstacles(document: KeyDocument): string[] {
   return document.evidence.questions.flatMap(({ id, options }) => {
     const shown = options.filter((one) => one.shown);
-    const found = shown.filter((one) => !settled(one)).map((one) => `${id}: option ${one.id} is shown and ${one.verdict}, and nobody overrode it with a reason.`);
+    const found = shown.filter((one) => !settled(document, id, one)).map((one) => `${id}: option ${one.id} is shown and ${one.verdict}, and nobody overrode it with a reason.`);
+    for (const { votes, what } of [null, ...shown.map((one) => one.id)].map((option) => ({ votes: votesOn(document, id, option), what: option === null ? "the question" : `option ${option}` })))
+      if (votes.disagree) found.push(`${id}: ${votes.disagree === 1 ? "somebody disagrees" : `${votes.disagree} disagree`} on ${what}.`);
     if (shown.length && shown.every(({ correct }) => correct)) found.push(`${id}: every option that is shown is right.`);
     if (shown.length && !shown.some(({ correct }) => correct)) found.push(`${id}: no option that is shown is right.`);
     return found;
@@ -93,11 +97,18 @@ export interface Votes {
   readonly entries: readonly Entry[];
 }
 
-/** What was said about an option (null: about the whole question), oldest first; a person's last word is the one that counts. */
-export function votesOn(document: KeyDocument, question: string, option: string | null): Votes {
+/**
+ * What was said about an option (null: about the whole question), oldest first. A person's last word is the one that counts, and
+ * an override settles the votes before it.
+ */
+export function votesOn(document: Pick<KeyDocument, "review">, question: string, option: string | null): Votes {
   const entries = document.review.filter((one) => one.question === question && one.option === option);
-  const last = new Map(entries.map((one) => [one.by, one.vote]));
-  const of = (vote: Entry["vote"]): number => [...last.values()].filter((one) => one === vote).length;
+  const last = new Map<string, Entry>();
+  for (const one of entries) {
+    if (one.vote === "override") last.clear();
+    last.set(one.by, one);
+  }
+  const of = (vote: Entry["vote"]): number => [...last.values()].filter((one) => one.vote === vote).length;
   return { agree: of("agree"), disagree: of("disagree"), override: of("override"), entries };
 }
 

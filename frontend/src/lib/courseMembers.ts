@@ -48,4 +48,5 @@ export function decoded(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): string {
   }
 }
 
-export const EXAMPLE = "name,login,student_id,email,section\n";
+/** The first lines of a roster. */
+export const EXAMPLE = "name,email,student id,section\nAda Lovelace,ada@example.edu,1001,A\n";

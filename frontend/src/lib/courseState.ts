@@ -1,8 +1,11 @@
 /** When a course is open, what it tells, and local clocks. Knows neither page nor server. */
 import type { CourseState, FeedbackPolicy } from "../api/course";
 
+/** Minutes of a grading interval, at most: a week. */
+const LONGEST_INTERVAL = 10_080;
+
 export const STATES: Readonly<Record<CourseState, { readonly name: string; readonly title: string; readonly note: string }>> = {
-  draft: { name: "Draft", title: "The course is a draft", note: "Students may accept invitations; they see no question yet." },
+  draft: { name: "Draft", title: "The course is a draft", note: "Students may accept invitations; they see no question yet. Once somebody has answered, a course is closed instead." },
   open: { name: "Open", title: "The course is open", note: "Students see the questions; every acknowledged choice is saved, and the latest counts." },
   closed: { name: "Closed", title: "The course is closed", note: "Students see questions and their own answers; nothing can be changed." },
 };
@@ -18,13 +21,14 @@ export const FEEDBACK: Readonly<Record<FeedbackPolicy, { readonly name: string; 
 export const live = (feedback: FeedbackPolicy): boolean => feedback === "total" || feedback === "question";
 
 /** Why that many minutes will not do; "" if they will. */
-export const wrongInterval = (typed: string): string => (/^\d{1,5}$/.test(typed.trim()) ? "" : "Minutes are a whole number from 0 to 99999.");
+export const wrongInterval = (typed: string): string =>
+  /^\d{1,5}$/.test(typed.trim()) && Number(typed) >= 1 && Number(typed) <= LONGEST_INTERVAL ? "" : `Minutes are a whole number from 1 to ${LONGEST_INTERVAL}.`;
 
 /** What the confirmation says will happen. */
 export function consequence(from: CourseState, to: CourseState, closes: string | null, students: number, now: Date): string {
   const whom = `${students} ${students === 1 ? "student" : "students"}`;
   const until = closes === null ? "until you close it" : `until ${spoken(closes)}`;
-  if (to === "draft") return from === "draft" ? "It stays a draft." : `The questions disappear for ${whom}; their answers are kept.`;
+  if (to === "draft") return from === "draft" ? "It stays a draft." : `The questions disappear for ${whom}. This is refused once somebody has answered.`;
   if (to === "closed") return from === "closed" ? "It stays closed." : `From this moment none of ${whom} can change an answer; the latest of each counts.`;
   if (closes !== null && Date.parse(closes) <= now.getTime()) return `The closing time ${spoken(closes)} has passed, so it would be closed at once.`;
   return `${whom[0]?.toUpperCase()}${whom.slice(1)} can answer ${until}${from === "closed" ? ", and answers given before may change again" : ""}.`;
