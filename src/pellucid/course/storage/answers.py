@@ -10,9 +10,24 @@ import sqlalchemy as sa
 from pellucid.course.receipts import receipt, same, sequence_of
 from pellucid.course.storage import members, release
 from pellucid.course.storage.tables import Row, answer, course
+from pellucid.course.storage.tables import member as members_table
 from pellucid.course.values import Closed, Conflict, NotFound, Refused, Saved, Superseded, stamp
 
 OPERATION = re.compile(r"[\x21-\x7e]{1,64}")
+
+# Statements that every save runs are put together once: that takes longer than to run them.
+_member, _question = sa.bindparam("member"), sa.bindparam("question")
+_before = answer.alias("before")
+SAVES = sa.select(
+    answer, _before.c.selected.label("before_selected"), _before.c.at.label("before_at")
+).outerjoin_from(answer, _before, _before.c.sequence == answer.c.superseded)  # fmt: skip
+"""The rows of the log, each with the one that it replaced unseen."""
+KNOWN = SAVES.where(answer.c.member == _member, answer.c.operation == sa.bindparam("operation"))
+_last_here = sa.select(sa.func.max(answer.c.sequence)).where(answer.c.member == _member, answer.c.question == _question)
+_role = sa.select(members_table.c.role).where(members_table.c.id == _member)
+STANDING = sa.select(course, _role.scalar_subquery().label("role"), _last_here.scalar_subquery().label("last"))
+"""The course's settings, the member's role, and the last sequence of the member's question."""
+INSERT = sa.insert(answer).returning(answer.c.sequence)
 
 
 def save(
@@ -23,15 +38,20 @@ def save(
         raise Refused(
             f"an operation is named by 1 to 64 characters without blanks, such as a ULID; given was {operation[:70]!r}"
         )
-    chosen = sorted(set(selected))
-    row = release.settings(connection)
-    mine = (answer.c.member == member) & (answer.c.operation == operation)
+    if not 0 < member < 2**63:
+        members.find(connection, member)
+    if not question.isprintable():  # as what PostgreSQL would not even look for
+        raise NotFound(f"no question named {question[:70]!r}")
+    chosen, mine = sorted(set(selected)), {"member": member, "operation": operation}
+    known = connection.execute(KNOWN, mine).first()
+    row = connection.execute(STANDING, {"member": member, "question": question}).one()
     # subtle: before all else, for what was saved stays so, even if the acknowledgement was lost and the course closed since
-    if known := connection.execute(_saves().where(mine)).first():
+    if known is not None:
         if (known.question, json.loads(known.selected)) != (question, chosen):
             raise Conflict(f"the operation {operation} was another answer; every change needs a name of its own")
         return _saved(known, row.secret)
-    if members.find(connection, member).role != "student":
+    if row.role != "student":
+        members.find(connection, member)
         raise Refused("only students answer")
     if (now := release.phase(row)) != "open":
         raise Closed(
@@ -42,34 +62,36 @@ def save(
             "this answers another assignment than the one that is served now; load the questions again", row.assignment
         )
     _check(connection, row.assignment, question, chosen)
-    here = (answer.c.member == member) & (answer.c.question == question)
-    last = connection.execute(sa.select(sa.func.max(answer.c.sequence)).where(here)).scalar()
+    replaced = row.last if row.last is not None and row.last > (base or 0) else None
     values = {
-        "member": member, "question": question, "selected": json.dumps(chosen, ensure_ascii=False), "operation": operation,
-        "superseded": last if last is not None and last > (base or 0) else None, "assignment": hash, "at": stamp(),
+        **mine, "question": question, "selected": json.dumps(chosen, ensure_ascii=False), "superseded": replaced,
+        "assignment": hash, "at": stamp(),
     }  # fmt: skip
-    sequence = connection.execute(sa.insert(answer).values(**values).returning(answer.c.sequence)).scalar_one()
-    return _saved(connection.execute(_saves().where(answer.c.sequence == sequence)).one(), row.secret)
+    sequence = connection.execute(INSERT, values).scalar_one()
+    if replaced is not None:
+        return _saved(connection.execute(SAVES.where(answer.c.sequence == sequence)).one(), row.secret)
+    made = receipt(row.secret, member, question, chosen, sequence, values["at"])
+    return Saved(question, tuple(chosen), sequence, values["at"], made, operation)
 
 
 def current(connection: sa.Connection, member: int) -> dict[str, Saved]:
     """The member's answers that count, by question."""
     secret = _secret(connection)
-    rows = connection.execute(_saves().where(answer.c.sequence.in_(_last(answer.c.member == member))))
+    rows = connection.execute(SAVES.where(answer.c.sequence.in_(_last(answer.c.member == member))))
     return {row.question: _saved(row, secret) for row in rows}
 
 
 def history(connection: sa.Connection, member: int) -> list[Saved]:
     """Oldest first."""
     secret = _secret(connection)
-    rows = connection.execute(_saves().where(answer.c.member == member).order_by(answer.c.sequence)).all()
+    rows = connection.execute(SAVES.where(answer.c.member == member).order_by(answer.c.sequence)).all()
     return [_saved(row, secret) for row in rows]
 
 
 def everybodys(connection: sa.Connection) -> tuple[dict[int, list[Saved]], dict[int, int]]:
     """By member, the answers that count, and how often something was saved."""
     secret, found = _secret(connection), dict[int, list[Saved]]()
-    for row in connection.execute(_saves().where(answer.c.sequence.in_(_last()))):
+    for row in connection.execute(SAVES.where(answer.c.sequence.in_(_last()))):
         found.setdefault(row.member, []).append(_saved(row, secret))
     counted = connection.execute(sa.select(answer.c.member, sa.func.count()).group_by(answer.c.member))
     return found, {row[0]: row[1] for row in counted}
@@ -115,7 +137,7 @@ def last_sequence(connection: sa.Connection) -> int:
 def check_receipt(connection: sa.Connection, text: str) -> dict[str, Any] | None:
     """What the receipt is for; None where it is forged, mistyped or of another course."""
     sequence = sequence_of(text)
-    row = connection.execute(_saves().where(answer.c.sequence == sequence)).first() if sequence else None
+    row = connection.execute(SAVES.where(answer.c.sequence == sequence)).first() if sequence else None
     if row is None:
         return None
     saved, who = _saved(row, _secret(connection)), members.find(connection, row.member)
@@ -142,13 +164,6 @@ def _check(connection: sa.Connection, hash: str, question: str, chosen: Sequence
         raise NotFound(str(error.args[0])) from None
     if unknown := [id for id in chosen if id not in options]:
         raise Refused(f"{question} has no option {unknown[0]!r}; it has: {', '.join(options)}")
-
-
-def _saves() -> sa.Select[Any]:
-    """The rows of the log, each with the one that it replaced unseen."""
-    before = answer.alias("before")
-    columns = [before.c[name].label(f"before_{name}") for name in ("selected", "at")]
-    return sa.select(answer, *columns).outerjoin_from(answer, before, before.c.sequence == answer.c.superseded)
 
 
 def _saved(row: Row, secret: str) -> Saved:

@@ -13,6 +13,12 @@ from pellucid.course.storage.tables import member, session
 from pellucid.course.values import Denied, Member, plain, stamp
 
 LASTS = timedelta(days=30)
+OF_TOKEN = (
+    sa.select(*ASKED)
+    .join(session, session.c.member == member.c.id)
+    .where(session.c.token == sa.bindparam("token"), session.c.expires > sa.bindparam("now"))
+)
+"""Put together once: every request asks it."""
 
 
 def log_in(database: Database, passwords: Passwords, limits: Limits, login: str, password: str) -> tuple[str, Member]:
@@ -53,6 +59,5 @@ def end(connection: sa.Connection, token: str) -> None:
 
 def member_of(connection: sa.Connection, token: str) -> Member | None:
     """Whose session this is, if it has not expired."""
-    valid = (session.c.token == token_hash(token)) & (session.c.expires > stamp())
-    row = connection.execute(sa.select(*ASKED).join(session, session.c.member == member.c.id).where(valid)).first()
+    row = connection.execute(OF_TOKEN, {"token": token_hash(token), "now": stamp()}).first()
     return None if row is None else Member(*row)

@@ -1,9 +1,9 @@
 """What a limit promises, measured: deadlines, tolerances, memory, and that cost grows linearly.
 
-    python benchmarks/limits.py deadlines [--deadlines 0.3 1 3] [--images 1 4] [METHOD...]
-    python benchmarks/limits.py tolerances [--runs 100] [--photographs 3] [--model imagenet] [METHOD...]
-    python benchmarks/limits.py memory [METHOD...]
-    python benchmarks/limits.py cost [METHOD...]
+    python benchmarks/limits_kept.py deadlines [--deadlines 0.3 1 3] [--images 1 4] [METHOD...]
+    python benchmarks/limits_kept.py tolerances [--runs 100] [--photographs 3] [--model imagenet] [METHOD...]
+    python benchmarks/limits_kept.py memory [METHOD...]
+    python benchmarks/limits_kept.py cost [METHOD...]
 
 `deadlines`: how long `pl.explain(..., deadline=s)` takes, and the floor, what the first answer alone takes. `tolerances`: in
 how many runs, over seeds, the answer is as near to the reference as the tolerance that it reports as reached; "tiny" is a
