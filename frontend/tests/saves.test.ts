@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Answer, SaveBody, SavedAnswer } from "../src/api/course";
 import { Refused } from "../src/api/lab";
-import { type Halt, leftOver, operationId, type Outside, SaveQueue, type Shelf } from "../src/lib/saves";
+import { leftOver, operationId, type Shelf } from "../src/lib/keptChoices";
+import { type Halt, type Outside, SaveQueue } from "../src/lib/saves";
 
 const HASH = "f00d";
 const MEMBER = "7/ada";
@@ -151,6 +152,32 @@ describe("a choice", () => {
     queue.choose("q1", []);
     await settled();
     expect(queue.entry("q1")).toMatchObject({ phase: "unanswered", selected: [], saved: { sequence: 2 } });
+  });
+});
+
+describe("the first look at the server", () => {
+  it("comes before anything that waited is sent", async () => {
+    const [server, shelf] = [new Server(), new Memory()];
+    const { queue } = tab(server, shelf);
+    queue.choose("q1", ["a"]);
+    queue.nudge();
+    await settled();
+    expect(server.asked).toEqual([]);
+    queue.learn({});
+    await settled();
+    expect(queue.entry("q1").phase).toBe("saved");
+  });
+
+  it("that is older than a save takes nothing back", async () => {
+    const server = new Server();
+    const { queue } = await opened(server, new Memory());
+    queue.choose("q1", ["a"]);
+    await settled();
+    const before = server.answers;
+    queue.choose("q1", ["b"]);
+    await settled();
+    queue.learn(before);
+    expect(queue.entry("q1")).toMatchObject({ selected: ["b"], told: null, saved: { sequence: 2 } });
   });
 });
 
@@ -344,9 +371,21 @@ describe("two tabs", () => {
     right.queue.heard(key, null);
     right.queue.heard(key, text); // late news of what is done
     await settled();
-    expect(server.log).toHaveLength(1);
+    expect([server.log.length, server.asked.length]).toEqual([1, 2]);
     expect([left, right].map(({ queue }) => queue.entry("q1").phase)).toEqual(["saved", "saved"]);
     expect(shelf.length).toBe(0);
+  });
+
+  it("leave each other's choices kept", async () => {
+    const [server, shelf] = [new Server(), new Memory()];
+    const [left, right] = [await opened(server, shelf), await opened(server, shelf)];
+    server.hold();
+    left.queue.choose("q1", ["a"]);
+    right.queue.stop(); // it closes before it can send
+    right.queue.choose("q1", ["b"]);
+    await server.release();
+    expect(left.queue.unsent).toEqual([]);
+    expect(tab(server, shelf).queue.entry("q1")).toMatchObject({ phase: "saving", selected: ["b"] });
   });
 
   it("do not send an older choice after a newer one", async () => {

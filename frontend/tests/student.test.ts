@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Course, HistoryEntry, Question } from "../src/api/course";
+import { Refused } from "../src/api/lab";
 import { textsIn } from "../src/lib/courseTexts";
 import { en } from "../src/lib/courseTexts/en";
 import { zhTW } from "../src/lib/courseTexts/zhTW";
-import { chosenQuestion, clock, counting, grouped, inLanguage, languageOf, neighbour, optionOfKey, pointsOf, receiptsText, spelt, toggled, whenPoints } from "../src/lib/student";
+import { chosenQuestion, clock, counting, failure, grouped, inLanguage, languageOf, neighbour, optionOfKey, pointsOf, receiptsText, spelt, toggled, whenPoints } from "../src/lib/student";
 
 const option = (id: string) => ({ id, text: { en: `Option ${id}`, "zh-TW": `選項 ${id}` } });
 const question = (id: string, number: number, group: string): Question => ({
@@ -75,6 +76,15 @@ it("a time is today's, or names its day", () => {
   expect(clock(at.toISOString(), "zh-TW", at)).toBe("14:03:07");
   expect(clock(at.toISOString(), "en", new Date(2026, 10, 3))).toBe("Nov 2, 2026 14:03:07");
   expect(clock("soon", "en")).toBe("soon");
+});
+
+it("what went wrong is said in the language of the page, at the door and after it", () => {
+  expect(failure(new TypeError("fetch failed"), zhTW)).toBe(zhTW.unreachable);
+  expect(failure(new Refused(401, "no"), zhTW, true)).toBe(zhTW.door.wrong);
+  expect(failure(new Refused(429, "no", 61), en, true)).toBe("Too many attempts. Try again in 2 minutes.");
+  expect(failure(new Refused(404, "no"), en, true)).toBe(en.door.noInvitation);
+  expect(failure(new Refused(422, "a password has at least 8 characters"), en, true)).toBe("a password has at least 8 characters");
+  expect(failure(new Refused(401, "log in first"), en)).toBe("log in first");
 });
 
 it("points have one digit, and where there are none it is said when they come", () => {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,10 @@ def test_a_session_that_ends_loses_nothing_and_another_person_gets_nothing(
     saved(page)
     assert (room.answers(first), room.answers(second)) == ({"share": ["a"]}, {"share": ["b"]})
     page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Login name").fill(first.login)
+    page.get_by_label("Password", exact=True).fill("not the password")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     log_in(page, first.login)
     saved(page)
     assert (room.answers(first), room.answers(second)) == ({"share": ["a", "d"]}, {"share": ["b"]})
@@ -262,6 +267,8 @@ def test_a_tab_sends_nothing_under_the_session_of_whoever_logs_in_beside_it(
     expect(waiting(mine, 1).first).to_be_visible()
     theirs.goto(room.address)
     theirs.get_by_role("button", name="Log out").click()
+    expect(theirs.get_by_role("alert")).to_contain_text("One change has not reached the server. It stays in this browser")
+    theirs.get_by_role("button", name="Log out all the same").click()
     log_in(theirs, second.login)
     expect(theirs.get_by_text("0 of 4 answered")).to_be_visible()
     context.unroute("**/api/course/answers/*")
@@ -281,11 +288,12 @@ def test_a_closed_course_is_readable_says_what_came_too_late_and_shows_points(pa
     choose(page, "order", "d")
     expect(waiting(page, 1).first).to_be_visible()
     try:
-        room.course.set_state("closed")
-        page.unroute("**/api/course/answers/order")
-        page.get_by_role("button", name="Try now").click()
-        expect(page.get_by_text("The course is closed. You can read your answers")).to_be_visible()
+        closing = datetime.now(UTC) + timedelta(seconds=1)
+        room.course.set_state("open", closing.isoformat())
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # from here on the page knows when
+        expect(page.get_by_text(re.compile("^The course closed on .*You can read your answers"))).to_be_visible()
         expect(page.get_by_text("Not received before the course closed, so not counted: Question 4.")).to_be_visible()
+        page.unroute("**/api/course/answers/order")
         expect(page.get_by_role("checkbox", name="order option d")).not_to_be_checked()
         expect(page.get_by_role("checkbox", name="order option d")).to_be_disabled()
         expect(page.get_by_text(re.compile(r"^0\.3 of 1\.4 points"))).to_be_visible()

@@ -1,10 +1,10 @@
 /** A student who is logged in: the questions, the answers on their way, and what is heard from the server about them.
 
 It goes on while other rooms are looked at, until somebody else logs in. */
+import { leftOver, operationId, type Selection, type Shelf } from "../lib/keptChoices";
+import { type Entry, type Halt, SaveQueue } from "../lib/saves";
 import type { State } from "../lib/state";
-import { type Entry, type Halt, leftOver, operationId, SaveQueue, type Selection, type Shelf } from "../lib/saves";
 import type { Course, CourseApi, Feedback, Me, Questions } from "./course";
-import { words } from "./live";
 
 /** Milliseconds between two looks at the course while the page is seen. */
 const LOOK = 60_000;
@@ -26,7 +26,8 @@ export class Student {
   entries = $state.raw<Readonly<Record<string, Entry>>>({});
   status = $state.raw<Status>({ unsent: [], halted: null, failing: false, safe: true });
   feedback = $state.raw<Feedback | null>(null);
-  error = $state("");
+  /** Why there are no questions; null where nothing went wrong. */
+  error = $state.raw<unknown>(null);
   /** The rooms beside the questions as they were left, by question. */
   benches = $state.raw<Readonly<Record<string, State>>>({});
   /** How many saves this page has seen acknowledged: the list of receipts has grown with each. */
@@ -83,7 +84,7 @@ export class Student {
     return this.loading;
   }
   private async fetched(): Promise<void> {
-    this.error = "";
+    this.error = null;
     try {
       const questions = await this.api.questions();
       if (this.end.signal.aborted) return;
@@ -98,7 +99,7 @@ export class Student {
       this.told();
       await this.asked();
     } catch (error) {
-      this.error = words(error);
+      this.error = error;
     }
   }
 

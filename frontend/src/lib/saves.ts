@@ -5,22 +5,7 @@ closed tab, a closed lid or a server that is down loses nothing. One save is on 
 choice is sent; an operation's id stands for one content for good, so a repeated one is never saved twice. */
 import type { Answer, SaveBody, SavedAnswer } from "../api/course";
 import { Refused } from "../api/lab";
-
-export type Selection = readonly string[];
-
-/** A choice that the server has not acknowledged, as it is kept. */
-export interface Kept {
-  readonly selected: Selection;
-  readonly operation: string;
-  /** The sequence that was known when it was chosen. */
-  readonly base: number;
-  /** When it was chosen, by the server's clock. */
-  readonly chosen: string;
-  /** Whether it was ever sent: then the server may have it. */
-  readonly sent: boolean;
-  /** Earlier choices that were sent and not acknowledged: if the server has one, it is nobody else's. */
-  readonly unsure: readonly Selection[];
-}
+import { type Kept, keptUnder, prefixOf, readKept, type Selection, type Shelf } from "./keptChoices";
 
 /** What somebody has to be told about another answer of theirs, until they dismiss it.
  * `replaced`: theirs, saved elsewhere, was replaced by the one from here. `elsewhere`: the one from here was replaced from elsewhere.
@@ -46,9 +31,6 @@ export interface Entry {
 /** Why nothing is sent: nobody is logged in, the course is closed, or the questions are other ones now. */
 export type Halt = "session" | "closed" | "assignment";
 
-/** The part of `localStorage` that is needed. */
-export type Shelf = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">;
-
 export interface Outside {
   readonly send: (question: string, body: SaveBody) => Promise<SavedAnswer>;
   /** null where the browser keeps nothing. */
@@ -67,14 +49,11 @@ export interface Outside {
   readonly halted: (why: Halt) => void;
 }
 
-const PREFIX = "pellucid-course";
 /** Milliseconds before a failed save is sent again: doubled every time, to half a minute. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
 /** Acknowledged operations that are remembered, since another tab may still tell of them. */
 const REMEMBERED = 100;
-
-const prefixOf = (member: string, assignment: string): string => [PREFIX, ...[member, assignment].map(encodeURIComponent), ""].join(":");
 
 /** The same choice has the same text. */
 const textOf = (selected: Selection): string => JSON.stringify([...selected].sort());
@@ -195,7 +174,7 @@ export class SaveQueue {
   heard(key: string, text: string | null): void {
     if (!key.startsWith(this.prefix) || text === null) return;
     const question = decodeURIComponent(key.slice(this.prefix.length));
-    const theirs = read(text);
+    const theirs = readKept(text);
     const mine = this.kept.get(question);
     if (!theirs || theirs.operation === mine?.operation || this.acknowledged.includes(theirs.operation)) return;
     const before = this.entry(question).selected;
@@ -321,49 +300,9 @@ export class SaveQueue {
     const key = this.prefix + encodeURIComponent(question);
     try {
       // subtle: another tab may have put a newer one there, which is not ours to remove
-      if (read(this.outside.shelf?.getItem(key) ?? null)?.operation === kept?.operation) this.outside.shelf?.removeItem(key);
+      if (readKept(this.outside.shelf?.getItem(key) ?? null)?.operation === kept?.operation) this.outside.shelf?.removeItem(key);
     } catch {
       this.keeps = false;
     }
   }
-}
-
-/** What a person left unsent under other assignments: its question's id, and what was chosen when. */
-export function leftOver(shelf: Shelf | null, member: string, assignment: string): readonly (Kept & { readonly question: string; readonly key: string })[] {
-  const all = `${PREFIX}:${encodeURIComponent(member)}:`;
-  return keptUnder(shelf, all).flatMap(([rest, kept]) =>
-    rest.startsWith(`${encodeURIComponent(assignment)}:`) ? [] : [{ ...kept, question: decodeURIComponent(rest.slice(rest.indexOf(":") + 1)), key: all + rest }],
-  );
-}
-
-/** By what follows the prefix in the key, oldest choice first. */
-function keptUnder(shelf: Shelf | null, prefix: string): readonly (readonly [string, Kept])[] {
-  const found: [string, Kept][] = [];
-  for (let at = 0; shelf && at < shelf.length; at++) {
-    const key = shelf.key(at) ?? "";
-    const kept = key.startsWith(prefix) ? read(shelf.getItem(key)) : null;
-    if (kept) found.push([key.slice(prefix.length), kept]);
-  }
-  return found.sort(([, one], [, other]) => Date.parse(one.chosen) - Date.parse(other.chosen));
-}
-
-function read(text: string | null): Kept | null {
-  try {
-    const given = JSON.parse(text ?? "null") as Partial<Kept> | null;
-    if (!given || !Array.isArray(given.selected) || typeof given.operation !== "string" || typeof given.base !== "number") return null;
-    return { selected: given.selected, operation: given.operation, base: given.base, chosen: given.chosen ?? new Date(0).toISOString(), sent: given.sent === true, unsure: given.unsure ?? [] };
-  } catch {
-    return null; // somebody else's, or half written
-  }
-}
-
-/** A new id for an operation. */
-export function operationId(): string {
-  if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
-  // subtle: a lab that is served without HTTPS in a class room has no `randomUUID`
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }

@@ -1,9 +1,22 @@
 /** What the student's pages are made of: pure functions of the course, its questions and what was saved. */
 import type { Course, Feedback, HistoryEntry, Me, Question, Text } from "../api/course";
+import { Refused } from "../api/lab";
+import { words } from "../api/live";
 import type { Texts } from "./courseTexts";
 
 /** The text in this language or, where there is none, in the one that comes nearest. */
 export const inLanguage = (text: Text | undefined, language: string): string => text?.[language] ?? text?.en ?? Object.values(text ?? {})[0] ?? "";
+
+/** An error as a sentence in the language of the page, where there is one for it; `door` is for those at logging in. */
+export function failure(error: unknown, texts: Texts, door = false): string {
+  if (error instanceof TypeError) return texts.unreachable;
+  if (door && error instanceof Refused) {
+    if (error.status === 401) return texts.door.wrong;
+    if (error.status === 404) return texts.door.noInvitation;
+    if (error.status === 429) return texts.door.tooOften(Math.ceil((error.retryAfter ?? 60) / 60));
+  }
+  return words(error);
+}
 
 /** The first of these wishes that the course knows; `zh-Hant` and `zh` mean `zh-TW`, as `en-GB` means `en`. */
 export function languageOf(known: readonly string[], wishes: readonly string[]): string {
