@@ -59,6 +59,8 @@ class _Reading:
         self.images = self._tried(course.at("images"), lambda: images_of(course.part.images, folder)) or {}
         self.parameters: dict[str, list[Any]] = {}
         self.entries: dict[str, Entry] = {}
+        self.broken: set[str] = set()
+        """Artefacts that are declared wrongly: what uses them is no problem of its own."""
 
     def spec(self) -> Spec:
         course = self.course.part
@@ -87,6 +89,8 @@ class _Reading:
                     made = self._tried(place, lambda e={**default, **entry}, p=(section, name): _entry(e, located, p))
                     if made is not None:
                         self.entries[name] = made
+                    else:
+                        self.broken.add(name)
         for name, values in part.parameters.items():
             place = located.at("parameters", name)
             if self._is_new(name, place):
@@ -118,7 +122,7 @@ class _Reading:
             if id not in self.images:
                 self.problems.append(f"{part.at(section, name, 'images')}: {unknown('image', id, self.images)}")
         for other in entry.of:
-            if other not in self.entries:
+            if other not in self.entries and other not in self.broken:
                 self.problems.append(f"{part.at(section, name, 'of')}: {unknown('artefact', other, self.entries)}")
         if name in _made_from(name, self.entries):
             self.problems.append(f"{part.at(section, name, 'of')}: {name!r} is made from itself")
@@ -179,6 +183,8 @@ class _Reading:
                 why = self._filled(why, binding, located, *place, "why", later=("value", "threshold", "margin"))
             ready = bound(condition, binding.values)
             read = names(ready)
+            if read & self.broken:
+                return
             for name in sorted(read - self.entries.keys()):
                 known = [*self.entries, *binding.values]
                 self.problems.append(f"{located.at(*place, 'when')}: {unknown('artefact or parameter', name, known)}")

@@ -150,7 +150,7 @@ class CourseSource(PartSource):
 
 LARGEST = 4_000_000
 """Bytes of one file of a source."""
-MOST = 200_000
+MOST = 50_000
 """Values in one file: what repeats itself by YAML's anchors is counted as often as it is used."""
 DEEPEST = 40
 """Levels of lists and names within each other."""
@@ -216,7 +216,7 @@ def edited(text: str, changes: Mapping[Place, str]) -> str:
         inner[place[-1]] = value
     out = io.StringIO()
     yaml.dump(tree, out)
-    return out.getvalue()
+    return out.getvalue().rstrip("\n") + "\n"
 
 
 def _plain(value: Any, left: list[int], depth: int, file: str) -> Any:
