@@ -5,7 +5,7 @@ attention; heads from 0; sentences from 1. Floors are what an eye can tell of a 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,28 +23,29 @@ Grid = np.ndarray
 @measure(unit="share", floor=0.08, range=(0, 1))
 def head_share(heads: Mapping[str, Grid], habit: str, layer: int, head: int) -> float:
     """The share of its attention that a head gives to `special`, `previous`, `next` or `same` tokens."""
-    return float(_grid(heads, habit, "entropy")[_block(heads[habit], layer), head])
+    return _at(_grid(heads, habit), layer, head)
 
 
 @measure(unit="share", floor=0.08, range=(0, 1))
 def layer_share(heads: Mapping[str, Grid], habit: str, layer: int) -> float:
     """The same, mean over the heads of a layer."""
-    return float(_grid(heads, habit, "entropy")[_block(heads[habit], layer)].mean())
+    grid = _grid(heads, habit)
+    return float(grid[_block(grid, layer)].mean())
 
 
 @measure(unit="bit", floor=0.5, range=(0, math.inf))
 def head_entropy(heads: Mapping[str, Grid], layer: int, head: int) -> float:
     """How evenly a head spreads its attention: 0 is all on one token, and one bit more is twice as many tokens."""
-    return float(heads["entropy"][_block(heads["entropy"], layer), head])
+    return _at(heads["entropy"], layer, head)
 
 
-@measure(unit="rank", floor=2, range=(1, math.inf))
+@measure(unit="rank", floor=2.0, range=(1, math.inf))
 def effect_place(effects: Mapping[str, Grid], layer: int, head: int) -> float:
     """The place of a head among all heads by what is lost when it is taken out: 1 is the greatest effect."""
     return _place(effects["effect"], layer, head)
 
 
-@measure(unit="rank", floor=2, range=(1, math.inf))
+@measure(unit="rank", floor=2.0, range=(1, math.inf))
 def attention_place(effects: Mapping[str, Grid], layer: int, head: int) -> float:
     """The place of a head among all heads by the share of its attention on words: 1 is the greatest share."""
     return _place(effects["attention"], layer, head)
@@ -142,7 +143,7 @@ def roles_apart(layers: Mapping[str, Any], layer: int, first: str, second: str) 
     return float(np.mean([each[own == role].mean() for role in (0, 1)]))
 
 
-@measure(unit="rank", floor=2, range=(1, math.inf))
+@measure(unit="rank", floor=2.0, range=(1, math.inf))
 def neighbour_place(
     layers: Mapping[str, Any], layer: int, word: str, role: str, other: str, other_role: str, in_: str = "picture"
 ) -> float:
@@ -168,13 +169,13 @@ def similarity(words: Mapping[str, Any], layer: int, first: int, second: int, co
 @measure(unit="cosine", floor=0.05, range=(-1, 1))
 def random_similarity(words: Mapping[str, Any], layer: int, correction: str = "none") -> float:
     """The mean cosine of two random words: without a correction, the anisotropy of the layer."""
-    return float(_layer(_of(words, correction, "correction")["random cosine"], layer))
+    return float(_layer(_correction(words, correction)["random cosine"], layer))
 
 
 @measure(unit="ratio", floor=0.25, range=(0, math.inf))
 def random_distance_times(words: Mapping[str, Any], layer: int, than_layer: int, correction: str = "none") -> float:
     """How many times the mean Euclidean distance of two random words in one layer is that in another."""
-    far = _of(words, correction, "correction")["random euclidean"]
+    far = _correction(words, correction)["random euclidean"]
     return _ratio(float(_layer(far, layer)), float(_layer(far, than_layer)), "the distance in the other layer")
 
 
@@ -198,7 +199,7 @@ def metrics_agree(words: Mapping[str, Any], layer: int, correction: str = "none"
     """The rank correlation, over all pairs of sentences, of cosine similarity and of nearness by Euclidean distance."""
     from scipy.stats import spearmanr
 
-    each = _of(words, correction, "correction")
+    each = _correction(words, correction)
     pairs = np.triu_indices(len(words["senses"]), 1)
     alike, far = _layer(each["cosine"], layer)[pairs], _layer(each["euclidean"], layer)[pairs]
     if np.ptp(alike) == 0 or np.ptp(far) == 0:
@@ -215,10 +216,13 @@ def _of(values: Mapping[str, Any], name: str, kind: str) -> Any:
     return values[name]
 
 
-def _grid(heads: Mapping[str, Grid], habit: str, other: str) -> Grid:
-    if habit == other:
-        raise ValueError(f"{other} is no share of attention; give one of: {', '.join(n for n in heads if n != other)}")
-    return _of(heads, habit, "habit")
+def _grid(heads: Mapping[str, Grid], habit: str) -> Grid:
+    shares = {name: grid for name, grid in heads.items() if name != "entropy"}
+    return _of(shares, habit, "habit")
+
+
+def _correction(words: Mapping[str, Any], correction: str) -> Mapping[str, np.ndarray]:
+    return _of({name: each for name, each in words.items() if name != "senses"}, correction, "correction")
 
 
 def _block(grid: Grid, layer: int) -> int:
@@ -228,14 +232,20 @@ def _block(grid: Grid, layer: int) -> int:
     return layer - 1
 
 
-def _layer(values: Sequence[Any], layer: int) -> Any:
+def _at(grid: Grid, layer: int, head: int) -> float:
+    if not 0 <= head < grid.shape[1]:
+        raise ValueError(f"no head {head}; a layer has {grid.shape[1]}, from 0")
+    return float(grid[_block(grid, layer), head])
+
+
+def _layer(values: np.ndarray, layer: int) -> Any:
     if not 0 <= layer < len(values):
         raise ValueError(f"no layer {layer}; layers go from 0, the embeddings, to {len(values) - 1}")
     return values[layer]
 
 
 def _place(grid: Grid, layer: int, head: int) -> float:
-    return 1.0 + float(np.sum(grid > grid[_block(grid, layer), head]))
+    return 1.0 + float(np.sum(grid > _at(grid, layer, head)))
 
 
 def _ratio(over: float, under: float, what: str) -> float:
@@ -260,7 +270,7 @@ def _token(layers: Mapping[str, Any], word: str, role: str) -> int:
 
 
 def _pair(words: Mapping[str, Any], metric: str, correction: str, layer: int, first: int, second: int) -> float:
-    matrix = _layer(_of(words, correction, "correction")[metric], layer)
+    matrix = _layer(_correction(words, correction)[metric], layer)
     if not (1 <= first <= len(matrix) and 1 <= second <= len(matrix)):
         raise ValueError(f"sentences {first} and {second} of {len(matrix)}; they are counted from 1")
     return float(matrix[first - 1, second - 1])
@@ -268,7 +278,7 @@ def _pair(words: Mapping[str, Any], metric: str, correction: str, layer: int, fi
 
 def _senses(words: Mapping[str, Any], metric: str, correction: str, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The matrix of one layer, as a stack of one, and the number of each sentence's sense."""
-    matrix = _layer(_of(_of(words, correction, "correction"), metric, "metric"), layer)
+    matrix = _layer(_of(_correction(words, correction), metric, "metric"), layer)
     names = list(dict.fromkeys(words["senses"].tolist()))
     if len(names) < 2 or min(words["senses"].tolist().count(name) for name in names) < 2:
         raise NotComputable("senses are told apart where there are two or more, of two or more sentences each")
