@@ -30,6 +30,6 @@ def opened(folder: Path, url: str | None) -> Iterator["Course"]:
         course.close()
 
 
-def points(tenths: float) -> str:
+def points(tenths: int | float) -> str:
     """As people read points."""
     return f"{tenths / 10:.1f}" if float(tenths).is_integer() else f"{tenths / 10:.2f}"

@@ -41,7 +41,7 @@ def regrade(
     if sum(map(bool, (inline, changes, key))) != 1:
         raise click.UsageError("say what changes: by --accept, --disregard and --full, or by --changes, or by --key")
     with opened(folder, url) as course:
-        wanted = inline or (_read(changes) if changes else _between(course, key))
+        wanted = _between(course, key) if key else _changes(changes) if changes else inline
         found = course.regrade(wanted, policy, reason) if yes else course.preview(wanted, policy, reason)
     if as_json:
         print_json({**found.to_json(), "changes": wanted})
@@ -80,18 +80,24 @@ def _pair(text: str) -> tuple[str, list[str]]:
     return question, [id.strip() for id in ids.split(",")]
 
 
-def _read(path: Path | None) -> dict[str, Any]:
-    assert path is not None
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise click.UsageError(f"{path} is no JSON: {error}") from None
-    if not isinstance(found, dict) or not all(isinstance(change, dict) for change in found.values()):
-        raise click.UsageError(f"{path} is to hold an object of objects: {{question: {{accepted, disregard, full}}}}")
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{path} is to hold a JSON object, not a {type(found).__name__}")
     return found
 
 
-def _between(course: "Course", path: Path | None) -> dict[str, Any]:
+def _changes(path: Path) -> dict[str, Any]:
+    found = _read(path)
+    if not all(isinstance(change, dict) for change in found.values()):
+        raise click.UsageError(f"{path} is to hold an object by question: {{question: {{accepted, disregard, full}}}}")
+    return found
+
+
+def _between(course: "Course", path: Path) -> dict[str, Any]:
     from pellucid.course.storage.regrade import between
     from pellucid.course.storage.release import check
 
