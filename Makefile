@@ -15,6 +15,8 @@ run: $(VENV)/.installed-run $(PAGE)
 
 test: check $(PAGE)
 	@command -v chromium >/dev/null || { echo "==> Installing Chromium"; apt-get update -q && apt-get install -q -y chromium; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		echo "==> Installing PostgreSQL"; apt-get update -q && apt-get install -q -y postgresql; }
 	@echo "==> Front end: types and tests"
 	@cd frontend && npm run --silent check && npm run --silent test
 	@echo "==> Tests"
