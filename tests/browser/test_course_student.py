@@ -232,6 +232,7 @@ def test_a_session_that_ends_loses_nothing_and_another_person_gets_nothing(
     expect(dialog).to_contain_text("one change is kept in this browser")
     assert room.answers(first) == {}
     expect(dialog.get_by_label("Login name")).to_have_value(first.login)
+    nothing_serious(page)
     log_in(page, first.login)
     saved(page)
     assert room.answers(first) == {"share": ["a"]}
@@ -296,6 +297,7 @@ def test_a_closed_course_is_readable_says_what_came_too_late_and_shows_points(pa
         page.unroute("**/api/course/answers/order")
         expect(page.get_by_role("checkbox", name="order option d")).not_to_be_checked()
         expect(page.get_by_role("checkbox", name="order option d")).to_be_disabled()
+        nothing_serious(page)
         expect(page.get_by_text(re.compile(r"^0\.3 of 1\.4 points"))).to_be_visible()
         page.get_by_role("button", name=re.compile("^Question 2, saved, 0.3 of 0.3 points")).click()
         expect(page.get_by_role("checkbox", name="share option a")).to_be_checked()
