@@ -10,6 +10,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from pellucid.course.storage import Course, Database, Saved
 
@@ -94,7 +95,7 @@ def _operation(chance: random.Random, members: list[int], ledger: Ledger) -> Ope
     return ledger.sent[name]
 
 
-def _note(ledger: Ledger, pipe: Connection, pending: list[Operation]) -> list[Operation]:
+def _note(ledger: Ledger, pipe: Any, pending: list[Operation]) -> list[Operation]:
     name, sequence = pipe.recv()
     if ledger.acknowledged.setdefault(name, sequence) != sequence:
         ledger.differing.append(name)

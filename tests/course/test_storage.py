@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import time_machine
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from pellucid.course.storage import Closed, Conflict, Course, Database, Denied, NotFound, Refused, Unavailable
 from pellucid.course.storage.migrations import upgrade
@@ -236,16 +238,16 @@ def test_a_commit_that_fails_acknowledges_nobody(course: Course, monkeypatch: py
     """As on a full disk: the rows are written, their commit is not."""
     bo = student(course, "Bo")
     kept = answer(course, bo, "q1", "a")
-    full = sa.exc.OperationalError("COMMIT", None, Exception("database or disk is full"))
+    full = OperationalError("COMMIT", None, Exception("database or disk is full"))
 
     def fail(connection: sa.Connection) -> None:
         raise full
 
-    sa.event.listen(course.database.writer, "commit", fail)
+    event.listen(course.database.writer, "commit", fail)
     with pytest.raises(Unavailable, match=r"disk is full. Nothing was saved; to try again is safe"):
         course.save(bo.id, "q1", ["b"], "op", None, HASH)
     assert course.answers(bo.id) == {"q1": kept}
-    sa.event.remove(course.database.writer, "commit", fail)
+    event.remove(course.database.writer, "commit", fail)
     again = course.save(bo.id, "q1", ["b"], "op", None, HASH)
     assert course.answers(bo.id) == {"q1": again}
 

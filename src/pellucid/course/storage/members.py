@@ -18,7 +18,7 @@ FIELDS = ("name", "student_id", "email", "section")
 
 def everybody(connection: sa.Connection) -> list[Member]:
     """Instructors first, then students, each by name."""
-    found = [Member(*row) for row in connection.execute(sa.select(*ASKED))]
+    found = [Member(*row) for row in connection.execute(sa.select(*ASKED)).all()]
     return sorted(found, key=lambda one: (one.role != "instructor", one.name.casefold(), one.login))
 
 
@@ -32,7 +32,7 @@ def find(connection: sa.Connection, id: int) -> Member:
 def with_password(connection: sa.Connection, login: str) -> tuple[Member | None, str | None]:
     """Who has this login, and what is kept of the password."""
     row = connection.execute(sa.select(*ASKED, member.c.password).where(member.c.login == normal(login))).first()
-    return (None, None) if row is None else (Member(*row[:-1]), row.password)
+    return (None, None) if row is None else (Member(*list(row)[:-1]), row.password)
 
 
 def add_instructor(connection: sa.Connection, login: str, name: str, password: str, by: Member | None) -> Member:
