@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.course.assignment import Option
-from pellucid.course.binding import BindingError, fill
+from pellucid.course.binding import BindingError, fill, filled_link
 from pellucid.course.reading import read_spec
 from pellucid.course.source import SpecError, edited
 from pellucid.course.spec import in_points, tenths
@@ -168,6 +168,12 @@ def test_placeholders_look_names_up_and_nothing_else() -> None:
         fill("{y}", values)
     with pytest.raises(BindingError, match="cannot be written so"):
         fill("{s:.2f}", values)
+
+
+def test_a_link_keeps_the_braces_of_its_options() -> None:
+    assert filled_link('image={x}&method=lime:{"a":{"b":1}}', {"x": 3}) == 'image=3&method=lime:{"a":{"b":1}}'
+    with pytest.raises(BindingError, match="no parameter named 'y'"):
+        filled_link("image={y}", {"x": 3})
 
 
 def test_points_are_integer_tenths() -> None:

@@ -86,6 +86,11 @@ def fill(template: str, values: Mapping[str, object], later: Sequence[str] = ())
     return "".join(made)
 
 
+def filled_link(template: str, values: Mapping[str, object]) -> str:
+    """A lab link with {name} filled in. Its other braces stay, for options are written as JSON. BindingError as in `fill`."""
+    return PLACEHOLDER.sub(lambda found: fill(found[0], values), template)
+
+
 def rows(each: Any, parameters: Mapping[str, Sequence[Any]], images: Mapping[str, str], let: Binding) -> list[Binding]:
     """One binding a candidate, in order; the product where `each` names several. BindingError for an unknown name."""
     if each is None:

@@ -41,6 +41,7 @@ def compute_key(
     right: dict[str, tuple[Selection, ...]] = {}
     for number, question in enumerate(wanted, 1):
         where = f"{number}/{len(wanted)} {question.id}"
+        told(f"{where}: base")
         measurements = measured(
             question, workshop, known or {}, compute=compute, told=lambda text, w=where: told(f"{w}: {text}")
         )

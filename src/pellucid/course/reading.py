@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pellucid.course.artefacts import Entry, artefacts
 from pellucid.course.assignment import Text
-from pellucid.course.binding import Binding, fill, images_of, rows
+from pellucid.course.binding import Binding, fill, filled_link, images_of, rows
 from pellucid.course.expression import bound, names, unit
 from pellucid.course.measures import measures
 from pellucid.course.parse import parse
@@ -147,7 +147,7 @@ class _Reading:
         let = self._tried(located.at(*place, "let"), lambda: Binding.of(source.let, self.images)) or Binding()
         prompt = self._filled(source.prompt, let, located, *place, "prompt")
         hint = self._filled(source.hint, let, located, *place, "hint") if source.hint else {}
-        lab = self._tried(located.at(*place, "lab"), lambda: fill(source.lab, let.values)) or ""
+        lab = self._tried(located.at(*place, "lab"), lambda: filled_link(source.lab, let.values)) or ""
         candidates: list[Candidate] = []
         for n, pattern in enumerate(source.candidates):
             for made in self._candidates(source, pattern, let, located, *place, "candidates", n):

@@ -16,7 +16,7 @@
         points: cnn                            # a name among the course's points, or decimal text: "0.3"
         prompt: {en: "...", zh-TW: "..."}
         hint: {en: "...", zh-TW: "..."}        # optional
-        lab: "view=images&method=lime&source={image_source}"   # optional; placeholders from `let`
+        lab: 'view=images&image={image_source}&method=lime:{"samples":150}'   # optional; placeholders from `let`
         let: {image: "3"}                      # optional: names bound in the whole question
         floor: 0.08                            # optional: of every candidate that has none; else the measure's own
         why: {en: "Its share is {value:.2f}; the line is {threshold:.2f}.", zh-TW: "..."}   # also per candidate
