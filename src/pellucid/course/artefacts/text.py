@@ -122,9 +122,9 @@ def encoder(entry: Entry, axis: Axis, workshop: "Workshop") -> Iterator[TextEnco
 
 def read(enc: TextEncoder, text: str, context: str, hidden: Sequence[str], axis: Axis) -> Tokens:
     """The text, alone or in the first row beside a longer one, with these words masked."""
-    one = (text, context) if context else text
     longer = " ".join([NEIGHBOUR] * (1 + len(text + context) // len(NEIGHBOUR)))
-    tokens = enc.read([one, longer] if axis.get("beside") else [one])
+    count = 2 if axis.get("beside") else 1
+    tokens = enc.read([(text, context), (NEIGHBOUR, longer)][:count]) if context else enc.read([text, longer][:count])
     places = [at for word in hidden for at in tokens.span(0, *find(text, word))]
     return enc.hide(tokens, places) if places else tokens
 

@@ -13,6 +13,7 @@ import torch
 
 from pellucid.analysis.senses import means, silhouette
 from pellucid.course.measures import NotComputable, measure
+from pellucid.ranks import spearman
 
 Grid = np.ndarray
 """Layer head."""
@@ -54,12 +55,8 @@ def attention_place(effects: Mapping[str, Grid], layer: int, head: int) -> float
 @measure(unit="correlation", floor=0.1, range=(-1, 1))
 def effect_correlation(effects: Mapping[str, Grid]) -> float:
     """The rank correlation over all heads of effect and attention. NotComputable where either is the same for all heads."""
-    from scipy.stats import spearmanr
-
     effect, attention = effects["effect"].ravel(), effects["attention"].ravel()
-    if np.ptp(effect) == 0 or np.ptp(attention) == 0:
-        raise NotComputable("all heads are alike, and have no order")
-    return float(spearmanr(effect, attention).statistic)
+    return _order(effect, attention)
 
 
 # ------------------------------------------------------------------------------------------------ guesses
@@ -197,14 +194,10 @@ def senses_silhouette(words: Mapping[str, Any], layer: int, metric: str, correct
 @measure(unit="correlation", floor=0.1, range=(-1, 1))
 def metrics_agree(words: Mapping[str, Any], layer: int, correction: str = "none") -> float:
     """The rank correlation, over all pairs of sentences, of cosine similarity and of nearness by Euclidean distance."""
-    from scipy.stats import spearmanr
-
     each = _correction(words, correction)
     pairs = np.triu_indices(len(words["senses"]), 1)
     alike, far = _layer(each["cosine"], layer)[pairs], _layer(each["euclidean"], layer)[pairs]
-    if np.ptp(alike) == 0 or np.ptp(far) == 0:
-        raise NotComputable("all pairs are equally near, and have no order")
-    return float(spearmanr(alike, -far).statistic)
+    return _order(alike, -far)
 
 
 # ------------------------------------------------------------------------------------------------ what all of them do
@@ -246,6 +239,13 @@ def _layer(values: np.ndarray, layer: int) -> Any:
 
 def _place(grid: Grid, layer: int, head: int) -> float:
     return 1.0 + float(np.sum(grid > _at(grid, layer, head)))
+
+
+def _order(one: np.ndarray, other: np.ndarray) -> float:
+    """The rank correlation of two lists of numbers."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        raise NotComputable("numbers that are all alike have no order")
+    return float(spearman(torch.tensor(one)[None], torch.tensor(other)[None]))
 
 
 def _ratio(over: float, under: float, what: str) -> float:
