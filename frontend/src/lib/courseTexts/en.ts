@@ -22,7 +22,7 @@ export const en = {
     tooOften: (minutes: number) => `Too many attempts. Try again in ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`,
     noInvitation: "This invitation is not known, or was used already. Ask whoever runs the course for another one.",
     leave: "Log out",
-    leaving: (changes: number) => (changes === 1 ? "One change has not reached the server. It stays" : `${changes} changes have not reached the server. They stay`) + " in this browser until you log in here again, and go then.",
+    leaving: (changes: number) => (changes === 1 ? "One change has not reached the server. It stays in this browser and is" : `${changes} changes have not reached the server. They stay in this browser and are`) + " sent when you log in here again.",
     leaveAnyway: "Log out all the same",
     stay: "Stay",
     taken: (name: string) => `This link invites somebody, but ${name} is logged in. To use it, log out first.`,
