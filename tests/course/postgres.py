@@ -80,3 +80,9 @@ def _wait(process: "subprocess.Popen[bytes]", folder: Path) -> None:
 def _plain(url: str, name: str) -> str:
     """As the driver reads it, without the dialect's name."""
     return url.replace("+psycopg", "").replace("@/", f"@/{name}")
+
+
+if __name__ == "__main__":
+    with server() as at:
+        print(make(at, "course"), flush=True)
+        input("an empty database for a benchmark; Enter ends it\n")

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import time_machine
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from pellucid.course.storage import Closed, Conflict, Course, Database, Denied, NotFound, Refused, Unavailable
 from pellucid.course.storage.migrations import upgrade
@@ -232,24 +230,6 @@ def test_after_closing_nothing_is_taken(course: Course) -> None:
     with pytest.raises(Unavailable, match="shutting down"):
         answer(course, bo, "q1", "b")
     assert saved.sequence > 0
-
-
-def test_a_commit_that_fails_acknowledges_nobody(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a full disk: the rows are written, their commit is not."""
-    bo = student(course, "Bo")
-    kept = answer(course, bo, "q1", "a")
-    full = OperationalError("COMMIT", None, Exception("database or disk is full"))
-
-    def fail(connection: sa.Connection) -> None:
-        raise full
-
-    event.listen(course.database.writer, "commit", fail)
-    with pytest.raises(Unavailable, match=r"disk is full. Nothing was saved; to try again is safe"):
-        course.save(bo.id, "q1", ["b"], "op", None, HASH)
-    assert course.answers(bo.id) == {"q1": kept}
-    event.remove(course.database.writer, "commit", fail)
-    again = course.save(bo.id, "q1", ["b"], "op", None, HASH)
-    assert course.answers(bo.id) == {"q1": again}
 
 
 def test_a_database_of_a_later_release_is_left_alone(course: Course, url: str) -> None:

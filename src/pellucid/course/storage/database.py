@@ -144,8 +144,8 @@ class Database:
             with self._writer.begin() as connection:
                 outcomes = [_run_one(connection, job) for job, _ in batch]
         except Exception as error:
-            log.warning("a transaction of %d was not committed: %s", len(batch), error)
             reason = getattr(error, "orig", None) or error
+            log.warning("a transaction of %d was not committed: %s", len(batch), reason)
             failed = Unavailable(f"the database could not write: {reason}. Nothing was saved; to try again is safe")
             failed.__cause__ = error
             outcomes = [(None, failed)] * len(batch)
