@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CandidateEvidence, ItemAnalysis, KeyDocument, KeyValue, MemberRow, QuestionAnalysis } from "../src/api/courseStaff";
 import { aboutInWords, auditCsv, receiptInWords, searchedRows } from "../src/lib/courseAudit";
-import { between, flags, itemsCsv, sortedQuestions, summary } from "../src/lib/courseItems";
+import { between, flags, itemsCsv, share, sortedQuestions, summary } from "../src/lib/courseItems";
 import { acceptedInWords, changed, contradiction, counts, obstacles, points, tail, tenthsOf, votesInWords, votesOn } from "../src/lib/courseKey";
 import { axisOf, described, domainOf, EDGE, strip } from "../src/lib/courseMargins";
 import { decoded, invitationsCsv, ordered, searched } from "../src/lib/courseMembers";
@@ -199,6 +199,7 @@ describe("items", () => {
     expect(summary(analysis, 100).map(({ text }) => text)).toEqual(["40", "6.12 of 10.0", "0.71", "0.72 (0.60 to 0.82)"]);
     expect(summary({ ...analysis, n: 4, few: true, kr20: null, alpha: null, alpha_interval: null }, 100).map(({ note }) => note)[0]).toMatch(/^too few/);
     expect(between(null, null)).toBe("none");
+    expect([0.9999999999999, 1, 0.9995, 0.5].map(share)).toEqual(["100 %", "100 %", ">99.9 %", "50 %"]);
   });
   it("go into a table, a line an option", () => {
     const lines = itemsCsv(analysis).trim().split("\r\n");

@@ -144,6 +144,7 @@ def a_roster_is_imported(page: Page, folder: Path) -> dict[str, str]:
     page.emulate_media(media="print")
     expect(page.locator(".slips").get_by_text("choose a password").first).to_be_visible()
     expect(page.locator("[role=tab]").first).to_be_hidden()
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1  # what is not printed takes no paper
     page.emulate_media(media="screen")
     panel.get_by_label(re.compile("^Search")).fill("hop a")
     expect(panel.get_by_role("region", name="Members").get_by_role("row")).to_have_count(2)

@@ -9,6 +9,9 @@ export function between(value: number | null, interval: Interval | null): string
   return interval === null ? value.toFixed(2) : `${value.toFixed(2)} (${interval[0].toFixed(2)} to ${interval[1].toFixed(2)})`;
 }
 
+/** A share in percent; thirds have parts of students in them, so what is all but one is one. */
+export const share = (of: number): string => percent(Number(of.toFixed(9)));
+
 export interface Flag {
   readonly look: "bad" | "doubt";
   readonly words: string;
@@ -19,7 +22,7 @@ export function flags(question: QuestionAnalysis, { few }: Pick<ItemAnalysis, "f
   const against = question.options.filter(({ disagrees }) => disagrees);
   const found: Flag[] = against.map(({ id, correct, by_third }) => ({
     look: "bad",
-    words: `top third disagrees with the key on ${id}: ${percent(by_third[2])} of it chose it, and the key says ${correct ? "right" : "wrong"}`,
+    words: `top third disagrees with the key on ${id}: ${share(by_third[2])} of it chose it, and the key says ${correct ? "right" : "wrong"}`,
   }));
   if (!few && question.item_rest !== null && question.item_rest < 0) found.push({ look: "bad", words: "students who do well elsewhere do worse here" });
   if (!few && question.item_rest_interval && question.item_rest !== null && question.item_rest >= 0 && question.item_rest_interval[0] <= 0)
