@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Answer, SaveBody, SavedAnswer } from "../src/api/course";
 import { Refused } from "../src/api/lab";
@@ -438,6 +439,42 @@ describe("a save that is refused", () => {
     expect(it.queue.entry("q1").phase).toBe("saved");
     expect(server.asked).toHaveLength(3);
   });
+});
+
+it("whatever the weather and however often the page is closed, the last choice of each question arrives, once", async () => {
+  const act = fc.oneof(
+    fc.record({ choose: fc.constantFrom("q1", "q2"), selected: fc.subarray(["a", "b", "c"]) }),
+    fc.record({ weather: fc.constantFrom<("down" | "lost" | Refused)[]>("down", "lost", new Refused(503, "busy"), new Refused(429, "slow", 3), new Refused(401, "who?")) }),
+    fc.constantFrom("wait", "nudge", "resume", "close" as const),
+  );
+  await fc.assert(fc.asyncProperty(fc.array(act, { maxLength: 25 }), async (acts) => {
+    const [server, shelf] = [new Server(), new Memory()];
+    let now = await opened(server, shelf);
+    const last: Record<string, readonly string[]> = {};
+    for (const one of acts) {
+      server.clock += 1000;
+      if (one === "wait") await now.wait();
+      else if (one === "nudge") now.queue.nudge();
+      else if (one === "resume") now.queue.resume();
+      else if (one === "close") (now.queue.stop(), (now = await opened(server, shelf)));
+      else if ("weather" in one) server.weather.push(one.weather);
+      else (now.queue.choose(one.choose, one.selected), (last[one.choose] = one.selected));
+      if (server.clock % 2000) await settled(); // sometimes two things happen at once
+    }
+    server.weather.splice(0);
+    now.queue.stop();
+    await settled();
+    now = await opened(server, shelf);
+    await settled();
+    expect(now.queue.unsent).toEqual([]);
+    expect(shelf.length).toBe(0);
+    for (const [question, selected] of Object.entries(last)) {
+      expect(server.latest(question)?.selected).toEqual([...selected].sort());
+      expect(now.queue.entry(question)).toMatchObject({ selected: [...selected].sort(), told: null });
+    }
+    const operations = server.log.map(({ operation }) => operation);
+    expect(new Set(operations).size).toBe(operations.length);
+  }), { numRuns: 150 });
 });
 
 it("an operation's id is new every time, with and without HTTPS", () => {
