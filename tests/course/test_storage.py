@@ -109,11 +109,19 @@ def test_an_error_in_one_job_leaves_the_others_of_its_transaction(course: Course
     started.wait(10)
     wanted = [["a"], ["x"], ["b"], ["y"], ["c"]]  # these wait together, and so are written together
     saves = [course.saving(bo.id, "q1", one, f"op{n}", None, HASH) for n, one in enumerate(wanted)]
+
+    def write_and_fail(connection: sa.Connection) -> None:
+        connection.execute(sa.delete(log))
+        raise ZeroDivisionError
+
+    failing = course.database.writing(write_and_fail)
+    saves.append(course.saving(bo.id, "q1", ["d"], "op9", None, HASH))
     go.set()
     waiting.result(10)
     done = [save.exception(10) for save in saves]
-    assert [error is None for error in done] == [True, False, True, False, True]
-    assert [one.selected for one in course.history(bo.id)] == [("a",), ("b",), ("c",)]
+    assert [error is None for error in done] == [True, False, True, False, True, True]
+    assert isinstance(failing.exception(10), ZeroDivisionError)
+    assert [one.selected for one in course.history(bo.id)] == [("a",), ("b",), ("c",), ("d",)]
 
 
 def test_many_at_once_are_each_saved_once(course: Course) -> None:
