@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ def _plain(url: str, name: str) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the server ends with this
     with server() as at:
         print(make(at, "course"), flush=True)
         input("an empty database for a benchmark; Enter ends it\n")
