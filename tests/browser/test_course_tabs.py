@@ -46,11 +46,16 @@ def enter(page: Page, room: Classroom, place: str) -> None:
     expect(shown[place.partition("/")[0]].first).to_be_visible()
 
 
-def test_every_tab_is_free_of_serious_violations_and_fits_a_phone(page: Page, class_of_forty: Classroom):
+def test_every_tab_stands_still_is_free_of_serious_violations_and_fits_a_phone(page: Page, class_of_forty: Classroom):
+    page.add_init_script(
+        "window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) "
+        "if (!e.hadRecentInput) window.shift += e.value }).observe({ type: 'layout-shift', buffered: true })"
+    )
     for place in TABS:
         page.set_viewport_size({"width": 1280, "height": 720})
         enter(page, class_of_forty, place)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+        assert page.evaluate("window.shift") < 0.05, place
         for scheme in ("light", "dark"):
             dressed(page, scheme)
             expect(page.locator(f"html[data-theme={scheme}]")).to_have_count(1)
