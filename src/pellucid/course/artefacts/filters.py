@@ -1,10 +1,11 @@
 """What is shown of a CNN's filters: how strongly and where they fire on photographs, and the pictures made to excite them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from pellucid.course.artefacts import Axis, Entry, Value, artefact, scaled, seeds
+from pellucid.course.artefacts.images import classifier, precise, read
 
 if TYPE_CHECKING:
     from pellucid.course.workshop import Workshop
@@ -25,10 +26,9 @@ EXACT = [Axis("precision float64", {"precision": "float64"}), Axis("resize bilin
 def firing(entry: FilterEntry, axis: Axis, workshop: "Workshop") -> Value:
     """By image, the filter's map enlarged to the size of the picture as the lab draws it (`map`), and its `peak` and `mean`
     at the layer's own places, in the layer's units."""
-    from pellucid.course.artefacts.images import precise, read
     from pellucid.methods.filter_maps import filter_maps
 
-    model = workshop.model(entry.model)
+    model = classifier(entry, workshop)
     model = precise(model) if axis.get("precision") == "float64" else model
     maps = filter_maps(model, read(entry, axis, workshop), entry.layer, entry.filter)
     large = maps.upsampled()[:, 0].numpy()
@@ -66,10 +66,10 @@ def synthesis(entry: SynthesisEntry, axis: Axis, workshop: "Workshop") -> Value:
     filter's map, and that of the noise it `began` with."""
     from pellucid.methods.filters import filters
 
-    default = filters.options.model_fields["steps"].default
-    options = {**entry.config, "seed": entry.first_seed + int(axis.get("seed", 0))}
-    options["steps"] = max(1, round(int(entry.config.get("steps", default)) * axis.get("steps", 1)))
-    made = filters(workshop.model(entry.model), entry.layer, entry.filter, **options)
+    steps = entry.config["steps"] if "steps" in entry.config else filters.options.model_fields["steps"].default
+    options: dict[str, Any] = {**entry.config, "seed": entry.first_seed + int(axis.get("seed", 0))}
+    options["steps"] = max(1, round(int(steps) * axis.get("steps", 1)))
+    made = filters(classifier(entry, workshop), entry.layer, entry.filter, **options)
     return {
         "picture": made.values[0].clamp(0, 1).movedim(0, -1).numpy(),
         "activation": float(made.final_objective[0]), "began": float(made.start_objective[0]),

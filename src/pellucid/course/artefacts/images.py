@@ -125,11 +125,21 @@ def _explaining(
     return make
 
 
+def classifier(entry: Entry, workshop: "Workshop") -> "ImageClassifier":
+    """The entry's network as it is. ValueError for one that reads no images."""
+    from pellucid.models.image import ImageClassifier
+
+    model = workshop.model(entry.model)
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(f"the model {entry.model!r} reads text; name one that reads images")
+    return model
+
+
 def network(entry: AttributionEntry, axis: Axis, workshop: "Workshop") -> "Callable[[], ImageClassifier]":
     """Gives the network that is explained in this run: built only where something is to be made with it."""
 
     def build() -> "ImageClassifier":
-        model = workshop.model(entry.model)
+        model = classifier(entry, workshop)
         if entry.weights == "random":
             model = _unlearned(model, _seed(entry, axis))
         return precise(model) if axis.get("precision") == "float64" else model
@@ -156,12 +166,12 @@ def read(entry: Entry, axis: Axis, workshop: "Workshop") -> "Images":
     images = workshop.images(entry)
     if axis.get("resize") != "bilinear":
         return images
-    return replace(workshop.model(entry.model), interpolation="bilinear").read(list(images.sources))
+    return replace(classifier(entry, workshop), interpolation="bilinear").read(list(images.sources))
 
 
 def _targets(entry: AttributionEntry, workshop: "Workshop") -> list[tuple[int, int | None]]:
     """Target and contrast of each image, those of the base run: what students ask about stays the same class."""
-    model, images = workshop.model(entry.model), workshop.images(entry)
+    model, images = classifier(entry, workshop), workshop.images(entry)
     found: list[tuple[int, int | None]] = []
     for n in range(len(images)):
         one = images[n]
@@ -195,7 +205,7 @@ def _changed(entry: AttributionEntry, axis: Axis) -> dict[str, Any]:
 def called(entry: AttributionEntry, axis: Axis, workshop: "Workshop") -> dict[str, Value]:
     """What decides the network of a run, for `keep`."""
     random = {"random": _seed(entry, axis)} if entry.weights == "random" else {}
-    return {"fingerprint": workshop.model(entry.model).fingerprint, "precision": axis.get("precision", "float32"), **random}
+    return {"fingerprint": classifier(entry, workshop).fingerprint, "precision": axis.get("precision", "float32"), **random}
 
 
 def hashed(one: "Images") -> str:

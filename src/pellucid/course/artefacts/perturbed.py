@@ -12,6 +12,7 @@ from pellucid.course.artefacts.images import (
     VERSION,
     AttributionEntry,
     called,
+    classifier,
     explained,
     explaining,
     hashed,
@@ -161,7 +162,7 @@ def noisy(entry: NoisyEntry, axis: Axis, workshop: "Workshop") -> Value:
     taken for, and the share that is `changed` to another class."""
     from pellucid.methods.smoothgrad import noise_deviation, noisy_copies
 
-    model, images = workshop.model(entry.model), workshop.images(entry)
+    model, images = classifier(entry, workshop), workshop.images(entry)
     samples = round(entry.samples * axis.get("samples", 1))
     target = model.targets(images)
     found: dict[str, Value] = {}
