@@ -1,0 +1,75 @@
+"""The course that ships: its frozen key fits its source, and what can be computed again in seconds comes out the same."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pellucid.course.assignment import Assignment, Key
+from pellucid.course.drift import drift
+from pellucid.course.folder import CourseFolder, new_course
+from pellucid.course.key import compute_key
+from pellucid.course.review import blocking
+from pellucid.course.spec import tenths
+from tests.cli.command import shell
+
+QUICK = ("random-words-alike", "two-measures-two-stories")
+"""Questions whose artefacts are made in a few seconds."""
+
+
+@pytest.fixture(scope="module")
+def key() -> dict[str, Any]:
+    document = CourseFolder().key()
+    assert document is not None
+    return document
+
+
+def test_thirty_questions_come_to_ten_points_in_both_languages(key: dict[str, Any]) -> None:
+    assignment = Assignment.from_json(key["assignment"])
+    assert [q.tenths for q in assignment.questions] == [3] * 20 + [4] * 10
+    assert assignment.tenths == tenths("10")
+    for question in assignment.questions:
+        assert 5 <= len(question.options) <= 6
+        for text in (question.prompt, *(option.text for option in question.options)):
+            assert set(text) == {"en", "zh-TW"}
+            assert all(text.values())
+
+
+def test_the_key_is_frozen_and_every_option_shown_is_safe(key: dict[str, Any]) -> None:
+    assert key["state"] == "frozen"
+    assert blocking(key) == []
+    made = Key.from_json(key["key"])
+    assert key["hash"] == made.hash
+    assert made.assignment == Assignment.from_json(key["assignment"]).hash
+    for question in key["evidence"]["questions"]:
+        shown = [option for option in question["options"] if option["shown"]]
+        assert {option["verdict"] for option in shown} == {"SAFE"}
+        assert 0 < sum(option["correct"] for option in shown) < len(shown)
+        assert made.accepted[question["id"]] == (frozenset(option["id"] for option in shown if option["correct"]),)
+        assert not any(option["override"] for option in question["options"])
+
+
+def test_the_shell_finds_the_evidence_and_calls_everything_safe(tmp_path: Path) -> None:
+    checked = shell("course", "check", "--json", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    told = json.loads(checked.stdout)
+    assert (told["evidence"], told["missing"]) == ("kept", [])
+    assert len(told["questions"]) == 30
+    assert sum(Decimal(q["points"]) for q in told["questions"]) == 10
+
+
+def test_a_copy_has_the_same_key(key: dict[str, Any], tmp_path: Path) -> None:
+    course = new_course(tmp_path / "mine")
+    assert course.key() == key
+    document = compute_key(course.spec, course.workshop(), known=course.known(), compute=False)
+    assert document["hash"] == key["hash"]
+
+
+def test_what_is_computed_again_comes_out_the_same(key: dict[str, Any], tmp_path: Path) -> None:
+    course = CourseFolder()
+    now = compute_key(course.spec, course.workshop(artefacts=tmp_path), only=QUICK)
+    found = drift(key, now)
+    assert [change for change in found.changes if change.what != "margin"] == []
+    assert not found.contradicts
