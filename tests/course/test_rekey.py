@@ -75,6 +75,12 @@ def test_own_pictures_and_outlines_in_one_command(folder: Path) -> None:
     assert "# the network" in source
     assert shell("course", "check", "own", cwd=folder).returncode == 0
 
+    assert shell("course", "freeze", "own", "--by", "T", cwd=folder).returncode == 0
+    again = shell("course", "build", "own", "--images", "photos", cwd=folder)
+    assert "0002.json" in again.stdout, again.stderr  # a frozen key is followed, with a reason of its own
+    second = json.loads((folder / "own" / "keys" / "0002.json").read_text(encoding="utf-8"))
+    assert second["key"]["reason"] == f"keyed on {folder / 'photos'}"
+
     Image.fromarray(np.full((80, 80, 3), 5, np.uint8)).save(folder / "photos" / "g240.png")
     stale = shell("course", "check", "own", cwd=folder)
     assert stale.returncode == 1

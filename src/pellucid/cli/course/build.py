@@ -47,6 +47,7 @@ def build(
         changes["masks",] = placed(masks, folder)
     if changes:
         course.edit(changes)
+        reason = reason or "keyed on " + ", ".join(changes.values())
     only = ids(questions)
     with told() as hears:
         document = course.build(reason=reason, only=only, told=hears)
