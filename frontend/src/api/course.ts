@@ -89,6 +89,8 @@ export interface SaveBody {
   /** The sequence that was seen when this was chosen; 0 before the first. */
   readonly base: number;
   readonly hash: string;
+  /** Whose answer it is, which has to be whose session it is. */
+  readonly member?: number;
 }
 
 export interface SavedAnswer extends Answer {

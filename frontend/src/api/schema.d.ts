@@ -2811,6 +2811,11 @@ export interface components {
             base?: number | null;
             /** Hash */
             hash: string;
+            /**
+             * Member
+             * @description Whose answer it is: refused with 401 when the session is somebody else's.
+             */
+            member?: number | null;
         };
         /**
          * SaveRefused

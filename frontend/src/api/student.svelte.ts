@@ -154,9 +154,10 @@ export class Student {
   }
 
   private begin(hash: string): SaveQueue {
+    const { me } = this;
     return new SaveQueue(this.member, hash, {
       send: async (question, body) => {
-        const saved = await this.api.save(question, body);
+        const saved = await this.api.save(question, { ...body, member: me.id });
         this.saves++;
         this.settle();
         return saved;

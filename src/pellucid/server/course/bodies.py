@@ -114,6 +114,9 @@ class SaveBody(Body):
     )
     base: int | None = Field(default=None, ge=0, lt=2**63, description="The sequence of the answer that was seen; 0: none.")
     hash: Annotated[str, Field(max_length=64, pattern=LINE)]
+    member: int | None = Field(
+        default=None, ge=1, lt=2**63, description="Whose answer it is: refused with 401 when the session is somebody else's."
+    )
 
 
 class ReplacedAnswer(Said):

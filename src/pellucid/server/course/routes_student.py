@@ -89,7 +89,10 @@ def students(room: Classroom) -> APIRouter:
     @api.put("/answers/{question}", response_model=b.SavedAnswer, responses=NOT_TAKEN | TOO_MANY)
     async def save(request: Request, question: QuestionId, body: b.SaveBody) -> Response:
         """Saves an answer; when this has been answered it is on the disk, and counts until the next one."""
-        saving = room.course.saving(present(request).id, question, body.selected, body.operation, body.base, body.hash)
+        who = present(request).id
+        if body.member not in (None, who):  # two who share a browser share its session, too
+            return problem(401, "this answer is somebody else's than the session; whoever gave it has to log in again")
+        saving = room.course.saving(who, question, body.selected, body.operation, body.base, body.hash)
         saved = await asyncio.wrap_future(saving)
         replaced = saved.superseded
         return said(b.SavedAnswer, {
