@@ -30,7 +30,7 @@ def binaries() -> Path:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(options: tuple[str, ...] = FAST) -> Iterator[str]:
     """The URL of a database server without databases of its own; put a name between `@/` and `?`."""
     # subtle: PostgreSQL refuses to run as root, and a socket's path has at most 107 characters
     user = "nobody" if os.geteuid() == 0 else None
@@ -45,10 +45,10 @@ def server() -> Iterator[str]:
             [bin / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-N"],
             user=user, check=True, capture_output=True, cwd=folder,
         )  # fmt: skip
-        options = [part for one in (*FAST, "listen_addresses=") for part in ("-c", one)]
+        asked = [part for one in (*options, "listen_addresses=") for part in ("-c", one)]
         log = (folder / "log").open("wb")
         with log, subprocess.Popen(
-            [bin / "postgres", "-D", data, "-k", folder, *options], user=user, stdout=log, stderr=log, cwd=folder
+            [bin / "postgres", "-D", data, "-k", folder, *asked], user=user, stdout=log, stderr=log, cwd=folder
         ) as process:  # fmt: skip
             try:
                 _wait(process, folder)
@@ -85,6 +85,6 @@ def _plain(url: str, name: str) -> str:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the server ends with this
-    with server() as at:
+    with server(("max_connections=200",)) as at:  # as Debian sets it up, fsync and all: benchmarks are timed on it
         print(make(at, "course"), flush=True)
         input("an empty database for a benchmark; Enter ends it\n")

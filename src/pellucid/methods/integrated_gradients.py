@@ -14,6 +14,7 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.paths import Point, Refinement, Rule, joined, quadrature, rounds
 from pellucid.methods import methods
 from pellucid.models.image import BATCH, ImageClassifier, Output
+from pellucid.models.slopes import Slopes
 from pellucid.stream import Preset
 
 HELD = 128
@@ -102,11 +103,13 @@ def integrated_gradients(
     def start(draw: int, images: Images = inputs) -> Tensor:
         return make_baseline(images, baseline, seed=seed, draw=draw, blur=blur, noise=noise, image=given)
 
+    slopes = Slopes(model, output)
+
     def points(image: int, starts: Tensor, where: Sequence[float]) -> list[Point]:
-        return walked(model, starts, inputs.features[image], target[image], where, output, multiply)
+        return walked(slopes, starts, inputs.features[image], target[image], where, multiply)
 
     unit = output if multiply else f"{output} per input unit"
-    mean = _Mean(inputs, target, draws, planned=len(inputs) * (draws * steps + refinements), unit=unit)
+    mean = _Mean(inputs, target, draws, planned=len(inputs) * (draws * steps + refinements), unit=unit, notes=slopes.notes)
     held = most_held(inputs.features[0], len(inputs))
     refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
     for draw in range(draws):
@@ -176,8 +179,10 @@ def evenly(points: Sequence[Point], room: int) -> Sequence[Point]:
 class _Mean:
     """The weighted mean over the points visited so far, and how far it is from complete."""
 
-    def __init__(self, inputs: Images, target: Int64[Tensor, " batch"], draws: int, planned: int, unit: str) -> None:
-        self.target, self.draws, self.planned, self.unit = target, draws, planned, unit
+    def __init__(
+        self, inputs: Images, target: Int64[Tensor, " batch"], draws: int, planned: int, unit: str, notes: dict[str, str]
+    ) -> None:
+        self.target, self.draws, self.planned, self.unit, self.notes = target, draws, planned, unit, notes
         self.scores, self.baseline = torch.zeros_like(inputs.features), torch.zeros_like(inputs.features)
         self.integral, self.change, self.scale = torch.zeros(3, len(inputs), dtype=torch.float64)
         self.weight = 0.0
@@ -219,6 +224,7 @@ class _Mean:
             error_name="completeness gap",
             work=Work(self.forwards + self.passes, self.passes, done / self.planned),
             unit=self.unit,
+            notes=self.notes,
             extras={"baseline": self.baseline / self.weight, "change": change.float(), "completeness_gap": gap},
         )
 
@@ -236,18 +242,17 @@ def _ends(
 
 
 def walked(
-    model: ImageClassifier,
+    slopes: Slopes,
     starts: Float[Tensor, "#point channel height width"],
     image: Float[Tensor, "channel height width"],
     target: Int64[Tensor, ""],
     positions: Sequence[float],
-    output: Output,
     multiply: bool,
 ) -> list[Point]:
     """The points at these positions on the straight lines from `starts` to the image."""
     step = image - starts
     along = torch.tensor(positions, dtype=torch.float32)[:, None, None, None]
-    values, gradients = model.gradients(starts + along * step, target.expand(len(positions)), output)
+    values, gradients = slopes(starts + along * step, target.expand(len(positions)))
     pulls = gradients * step  # eq. 1, inside the integral
     slopes = pulls.flatten(1).sum(1, dtype=torch.float64)
     held = pulls if multiply else gradients

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import open_photograph, recall, remember
-from pellucid.models.engine import Compilation, Compiled, Engine, Precision, Quick, check_installed, logits_of
+from pellucid.models.engine import Compilation, Compiled, CompiledGradient, Engine, Precision, Quick, check_installed, logits_of
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
 from pellucid.models.prepared import Preparation, Prepared
 from pellucid.registry import UnknownName, unknown
@@ -76,7 +76,8 @@ class ImageClassifier:
     it is: for one that must see every pass, or that is asked only a few."""
     engine: Engine = "torch"
     """What runs forward passes without gradients: OpenVINO (pip install 'pellucid[fast]') takes half the time on a CPU, at the
-    same logits to 1e-5; LIME and occlusion then ask it in bfloat16 where that is proved to do no harm (see `watch`)."""
+    same logits to 1e-5; LIME and occlusion then ask it in bfloat16 where that is proved to do no harm (see `watch`). Methods
+    that average many gradients ask it for those too (see `slopes`)."""
     _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
     _compilation: Compilation = field(default_factory=Compilation, init=False, repr=False)
 
@@ -185,11 +186,28 @@ class ImageClassifier:
         """The values by what was compiled, in either precision, without asking whether the network is still the same."""
         return read_output(self._quick_logits(compiled, features, precision), target, of)
 
+    def quick_gradients(
+        self,
+        compiled: CompiledGradient,
+        features: Float[Tensor, "batch channel height width"],
+        target: Int64[Tensor, " batch"],
+        of: Output,
+    ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch channel height width"]]:
+        """`gradients` by what was compiled, without asking whether the network is still the same."""
+        features = self._finite(features)
+        chosen = nn.functional.one_hot(target, compiled.classes).float()
+        logits, gradients = compiled(features, *cotangents(of, chosen, self.against))
+        self._check_gradient(gradients, of)
+        return read_output(self._set_against(self._checked(logits)), target, of), gradients
+
     def _quick_logits(self, compiled: Quick, features: Tensor, precision: Precision) -> Tensor:
+        parts = self._finite(features).split(BATCH)
+        return self._set_against(torch.cat([self._checked(compiled(part, precision)) for part in parts]))
+
+    def _finite(self, features: Tensor) -> Tensor:
         if not torch.isfinite(features).all():  # subtle: OpenVINO's ReLU makes a 0 of NaN, so the logits would not tell
             raise ValueError("the features hold NaN or infinite values; nothing can be explained")
-        parts = features.detach().float().cpu().split(BATCH)
-        return self._set_against(torch.cat([self._checked(compiled(part, precision)) for part in parts]))
+        return features.detach().float().cpu()
 
     @property
     def compiled(self) -> Compiled | None:
@@ -197,6 +215,13 @@ class ImageClassifier:
         if self.engine == "torch":
             return None
         return self._compilation.of(self.prepared, (len(self.mean), *self.size))
+
+    @property
+    def compiled_gradient(self) -> CompiledGradient | str | None:
+        """The same for gradients, or why the engine has none; None for torch."""
+        if self.engine == "torch":
+            return None
+        return self._compilation.gradient(self.prepared, (len(self.mean), *self.size))
 
     def gradients(
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
@@ -211,11 +236,14 @@ class ImageClassifier:
                 logits = self._run(network, leaf.clone())
                 value = read_output(logits, wanted.clone(), of)  # a clone made here is no inference tensor
                 (gradient,) = torch.autograd.grad(value.sum(), leaf)
-            if not torch.isfinite(gradient).all():
-                raise ValueError(f"the gradient of the {of} is NaN or infinite; is the network defined at this input?")
+            self._check_gradient(gradient, of)
             values.append(value.detach())
             gradients.append(gradient.contiguous())
         return torch.cat(values), torch.cat(gradients)
+
+    def _check_gradient(self, gradient: Tensor, of: Output) -> None:
+        if not torch.isfinite(gradient).all():
+            raise ValueError(f"the gradient of the {of} is NaN or infinite; is the network defined at this input?")
 
     def layer_gradients(
         self,
@@ -403,3 +431,15 @@ def read_output(logits: Float[Tensor, "batch class"], target: Int64[Tensor, " ba
     if of == "log_probability":
         return log_probability
     return -log_probability if of == "loss" else log_probability.exp()
+
+
+def cotangents(
+    of: Output, chosen: Float[Tensor, "batch class"], against: int | None
+) -> tuple[Float[Tensor, "batch class"], float, float]:
+    """What `gradient_graph` reads so that it differentiates what is explained, where `chosen` is 1 for the target, else 0."""
+    if of == "logit":
+        direct = chosen.clone()
+        if against is not None:
+            direct[:, against] -= 1
+        return direct, 0.0, 0.0
+    return (-chosen, -1.0, 0.0) if of == "loss" else (chosen, 1.0, float(of == "probability"))

@@ -31,7 +31,7 @@ _CLIPS = (nn.ReLU, nn.ReLU6, nn.Hardtanh)
 """Whose gradient follows from what they put out, so that they may write it over what they read."""
 _VARIANTS = 4
 """Copies of a network that are kept at once, each for layers that another one alters."""
-_preparing = threading.RLock()  # subtle: while fx traces, it replaces nn.Module.__call__ for the whole process
+tracing = threading.RLock()  # subtle: while fx traces, it replaces nn.Module.__call__ for the whole process
 
 
 @final
@@ -71,7 +71,7 @@ class Preparation:
             return general
         if (kept := self._kept.get(layer)) and kept[1].holds() and kept[2].hold():
             return kept[0]
-        with _preparing, torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        with tracing, torch.random.fork_rng(devices=[]), torch.inference_mode(False):
             state = State(given.module)
             prepared, sources = _prepare(given, shape, ask, layer) if fit(given.module) else (given, [])
             if layer in prepared.altered:
