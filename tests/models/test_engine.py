@@ -5,7 +5,7 @@ import copy
 import importlib.util
 import pickle
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 from unittest import mock
 
 import pytest
@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 import pellucid as pl
 from pellucid.models import watch as watching
-from pellucid.models.engine import Compiled
+from pellucid.models.engine import Compiled, CompiledGradient
+from pellucid.models.food11 import Categories
+from pellucid.models.gradient_graph import _Rewriting
 from pellucid.models.image import Output
+from pellucid.models.slopes import Slopes
 from pellucid.models.watch import LIMIT, PROBES, Watch
 from tests import networks
 from tests.conftest import pictures, wrapped
@@ -42,7 +45,7 @@ def test_is_measured_against_a_class() -> None:
     torch.testing.assert_close(model.rather_than(1).logits(images.features), expected, rtol=0, atol=1e-5)
 
 
-def test_gradients_are_torchs_own() -> None:
+def test_a_single_gradient_is_torchs_own() -> None:
     model = quick(networks.relu_cnn())
     images, target = pictures(model, 3), torch.tensor([0, 1, 2])
     for got, expected in zip(
@@ -110,6 +113,103 @@ def test_nan_is_an_error_as_ever() -> None:
     model = quick(networks.relu_cnn())
     with pytest.raises(ValueError, match="features hold NaN or infinite"):
         model.logits(torch.stack([torch.zeros(3, 16, 16), torch.full((3, 16, 16), torch.nan)]))
+
+
+# ------------------------------------------------------------------------------------------------------------ gradients
+
+
+def flat(*layers: nn.Module) -> nn.Module:
+    """A network of three classes, for 16 x 16 pixels, after a layer with eight channels."""
+    before = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *layers, nn.Flatten())
+    return networks.seeded(nn.Sequential(before, nn.Linear(before.eval()(torch.zeros(1, 3, 16, 16)).shape[1], 3)))
+
+
+NETWORKS: dict[str, Any] = {
+    "residual": networks.Residual,
+    "smooth": networks.smooth_cnn,
+    "strided": lambda: flat(nn.ReLU(), nn.Conv2d(8, 6, 3, stride=2, padding=1)),
+    "strided, uneven": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 6, (3, 5), stride=(2, 3), padding=(0, 2))),
+    "grouped": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 16, 3, padding=1, groups=4)),
+    "depthwise, strided": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8)),
+    "dilated": lambda: flat(nn.ReLU(), nn.Conv2d(8, 4, 3, dilation=2, padding=1)),
+    "clipped": lambda: flat(nn.Hardtanh(-0.3, 0.4)),
+    "mean of blocks": lambda: flat(nn.Tanh(), nn.AvgPool2d(4)),
+    "adaptive": lambda: flat(nn.ReLU(), nn.AdaptiveAvgPool2d(4)),
+    "one mean": lambda: flat(nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
+    "batch norm first": lambda: flat(nn.ReLU(), nn.BatchNorm2d(8)),
+    **{kind.__name__: lambda kind=kind: flat(kind()) for kind in (nn.SiLU, nn.GELU, nn.Sigmoid, nn.ELU, nn.Hardswish, nn.Mish)},
+    "categories": lambda: Categories(flat(nn.ReLU()), ((0, 2), (), (1,)), -9.0),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_many_gradients_are_torchs_by_every_output(name: str) -> None:
+    model = quick(NETWORKS[name]().eval())
+    compiled = model.compiled_gradient
+    assert isinstance(compiled, CompiledGradient), compiled
+    images, target = pictures(model, 7), torch.tensor([0, 2, 0, 2, 0, 2, 2])
+    for output in get_args(Output):
+        for against in (None, 2):
+            asked = model.rather_than(against)
+            expected = asked.on("torch").gradients(images.features, target, output)
+            for got, own in zip(Slopes(asked, output)(images.features, target), expected, strict=True):
+                assert (got - own).abs().max() <= 1e-4 * own.abs().max().clamp(min=1e-3), (output, against)
+            one = Slopes(asked, output)(images.features[3:4], target[3:4])
+            assert torch.equal(one[1], Slopes(asked, output)(images.features, target)[1][3:4]), "company changes nothing"
+
+
+def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:
+    model = quick(networks.Residual())
+    images = pictures(model, 3)
+    cases: list[tuple[str, dict[str, Any]]] = [("smoothgrad", {"samples": 12}), ("integrated_gradients", {"steps": 12})]
+    for method, options in cases:
+        a, b = (pl.explain(one, images, method=method, target=[0, 1, 2], **options) for one in (model, model.on("torch")))
+        assert a.notes["engine"] == "openvino, gradients too; in float32"
+        assert "engine" not in b.notes
+        torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-6)
+        assert a.work.backwards == b.work.backwards
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (networks.relu_cnn, "max_pool2d_with_indices_backward cannot be put"),
+        (lambda: flat(nn.ConvTranspose2d(8, 4, 2, stride=2)), "transposed convolution"),
+        (lambda: flat(nn.AvgPool2d(3, stride=2)), "overlap"),
+    ],
+)
+def test_where_the_engine_has_no_gradients_torch_gives_them_and_it_is_said(make, why: str) -> None:
+    model = quick(make().eval())
+    images = pictures(model, 2)
+    a = pl.explain(model, images, method="smoothgrad", target=[0, 1], samples=6)
+    assert a.notes["engine"].startswith("openvino; gradients by torch: ")
+    assert why in a.notes["engine"]
+    b = pl.explain(model.on("torch"), images, method="smoothgrad", target=[0, 1], samples=6)
+    assert torch.equal(a.scores, b.scores)
+
+
+def test_a_gradient_unlike_torchs_is_not_taken() -> None:
+    with mock.patch.object(_Rewriting, "_clip", _Rewriting._same):  # a ReLU that lets everything back
+        compiled = quick(networks.Residual()).compiled_gradient
+    assert isinstance(compiled, str)
+    assert "cosine" in compiled
+
+
+def test_gradients_follow_a_changed_weight() -> None:
+    model = quick(networks.Residual())
+    images, target = pictures(model, 2), torch.tensor([0, 1])
+    before = Slopes(model, "logit")(images.features, target)[1]
+    with torch.no_grad():
+        next(model.module.parameters()).data.mul_(3)
+    after = Slopes(model, "logit")(images.features, target)[1]
+    assert (after - before).abs().max() > 1e-3
+    torch.testing.assert_close(after, model.on("torch").gradients(images.features, target)[1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_gradient_of_nan_is_an_error_as_ever() -> None:
+    model = quick(networks.Residual())
+    with pytest.raises(ValueError, match="features hold NaN or infinite"):
+        Slopes(model, "logit")(torch.full((1, 3, 16, 16), torch.nan), torch.tensor([0]))
 
 
 # ------------------------------------------------------------------------------------------------------------ watching

@@ -242,7 +242,7 @@ def _ends(
 
 
 def walked(
-    slopes: Slopes,
+    ask: Slopes,
     starts: Float[Tensor, "#point channel height width"],
     image: Float[Tensor, "channel height width"],
     target: Int64[Tensor, ""],
@@ -252,7 +252,7 @@ def walked(
     """The points at these positions on the straight lines from `starts` to the image."""
     step = image - starts
     along = torch.tensor(positions, dtype=torch.float32)[:, None, None, None]
-    values, gradients = slopes(starts + along * step, target.expand(len(positions)))
+    values, gradients = ask(starts + along * step, target.expand(len(positions)))
     pulls = gradients * step  # eq. 1, inside the integral
     slopes = pulls.flatten(1).sum(1, dtype=torch.float64)
     held = pulls if multiply else gradients

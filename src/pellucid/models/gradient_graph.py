@@ -22,14 +22,12 @@ _PLAIN = (
     "sigmoid_backward", "silu_backward", "slice_backward", "softplus", "softplus_backward", "tanh_backward",
 )  # fmt: skip
 """What torch itself can put as operations that every engine has."""
-_ANY = 13
-"""Images while the graph is traced: where it says so many, it means any number."""
 
 
 def gradient_graph(
-    network: nn.Module, shape: tuple[int, ...], logits_of: Callable[[Any], Tensor]
+    network: nn.Module, batch: int, shape: tuple[int, ...], logits_of: Callable[[Any], Tensor]
 ) -> tuple[fx.GraphModule, int]:
-    """The graph, for any number of images, and how many logits there are.
+    """The graph, for so many images of that shape, and how many logits there are.
 
     It reads the features, `direct` (image x class), `soft` and `odds` (1 x 1), and gives the logits and a gradient by the
     features: of that whose gradient by the logits is (direct - soft * p) * (1 + odds * (chosen - 1)), where p is their softmax
@@ -50,10 +48,10 @@ def gradient_graph(
         return logits.detach(), gradient
 
     with tracing, torch.inference_mode(False), torch.enable_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-        features = torch.empty(_ANY, *shape)
+        features = torch.empty(batch, *shape)
         classes = int(logits_of(copied(features)).shape[1])
-        given = (features, torch.empty(_ANY, classes), torch.empty(1, 1), torch.empty(1, 1))
-        plain = get_decompositions([getattr(aten, name) for name in _PLAIN])
+        given = (features, torch.empty(batch, classes), torch.empty(1, 1), torch.empty(1, 1))
+        plain: Any = get_decompositions([getattr(aten, name) for name in _PLAIN])
         traced = make_fx(there_and_back, decomposition_table=plain)(*given)
     _Rewriting(traced).run()
     return traced, classes
@@ -80,10 +78,6 @@ class _Rewriting:
             aten._adaptive_avg_pool2d_backward.default: self._mean_of_blocks,
             aten.avg_pool2d_backward.default: self._mean_of_blocks,
             aten.index_put.default: self._columns,
-            aten.new_full.default: self._filled,
-            aten.new_zeros.default: self._filled,
-            aten.view.default: self._any_number,
-            aten.expand.default: self._any_number,
         }
         for node in list(self._graph.nodes):
             if node.op == "call_function" and node.target in how:
@@ -93,7 +87,7 @@ class _Rewriting:
         for node in self._graph.nodes:
             name = str(node.target)
             if node.op == "call_function" and ("backward" in name or name.partition(".default")[0].endswith("_")):
-                raise ValueError(f"{name.removeprefix('aten.')} cannot be put as forward operations")
+                raise ValueError(f"{name.removeprefix('aten.').removesuffix('.default')} cannot be put as forward operations")
         self._graph.lint()
         self._traced.recompile()
 
@@ -138,38 +132,32 @@ class _Rewriting:
         assert isinstance(x, fx.Node)
         clips = (aten.clamp.default, aten.hardtanh.default)
         clipped = next((y for y in (x, *x.users) if y.target in clips and y.args[1:] == (low, high)), None)
-        if clipped is not None and low == 0:
-            # subtle: the rest of a division by the upper limit is 0 at both limits and nowhere between; one pass over the map
-            inside = self._call(aten.gt.Scalar, self._call(aten.remainder.Scalar, clipped, high), 0.0)
-        else:
-            above, below = self._call(aten.gt.Scalar, x, low), self._call(aten.lt.Scalar, x, high)
-            inside = self._call(aten.logical_and.default, above, below)
+        x = clipped or x  # which is kept anyway
+        inside = self._call(aten.gt.Scalar, x, low)
+        if high != torch.inf:
+            inside = self._call(aten.logical_and.default, inside, self._call(aten.lt.Scalar, x, high))
         self._keep(inside, gradient, node)
 
     def _convolution(self, node: fx.Node) -> None:
-        gradient, x, weight, _, stride, padding, dilation, transposed, _, groups, _ = node.args
+        given: Any = node.args
+        gradient, x, weight, _, stride, padding, dilation, transposed, _, groups, _ = given
         if transposed:
             raise ValueError("the gradient of a transposed convolution is not put as a forward operation")
-        assert isinstance(x, fx.Node)
-        assert isinstance(gradient, fx.Node)
         kernel = self._tensor(weight)
-        sizes = kernel.shape[2:]
-        if set(stride) == {1}:  # pyright: ignore[reportArgumentType]
-            out, into = kernel.shape[:2]
+        outer, inner = (one.meta["val"].shape[2:] for one in (x, gradient))
+        axes = [*zip(outer, inner, kernel.shape[2:], stride, padding, dilation, strict=True)]
+        none = [0] * len(axes)
+        if set(stride) == {1}:
+            out = kernel.shape[0]
             flipped = kernel.unflatten(0, (groups, out // groups)).transpose(1, 2).flatten(0, 1).flip(*range(2, kernel.ndim))
-            assert flipped.shape[0] == groups * into
-            pads = [d * (k - 1) - p for d, k, p in zip(dilation, sizes, padding, strict=True)]
+            pads = [d * (k - 1) - p for _, _, k, _, p, d in axes]
             if min(pads) < 0:
                 raise ValueError("a convolution pads by more than its kernel reaches")
-            args = (gradient, self._constant(flipped), None, stride, pads, dilation, False, [0] * len(pads), groups)
+            args = (gradient, self._constant(flipped), None, stride, pads, dilation, False, none, groups)
+            new = self._call(aten.convolution.default, *args)
         else:
-            outer, inner = (one.meta["val"].shape[2:] for one in (x, gradient))
-            left = [
-                o - ((i - 1) * s - 2 * p + d * (k - 1) + 1)
-                for o, i, s, p, d, k in zip(outer, inner, stride, padding, dilation, sizes, strict=True)
-            ]
-            args = (gradient, weight, None, stride, padding, dilation, True, left, groups)
-        new = self._call(aten.convolution.default, *args)
+            left = [o - ((i - 1) * s - 2 * p + d * (k - 1) + 1) for o, i, k, s, p, d in axes]
+            new = self._call(aten.convolution.default, gradient, weight, None, stride, padding, dilation, True, left, groups)
         new.meta["val"] = x.meta["val"]
         for user in list(node.users):
             if user.args[1] == 0:
@@ -196,23 +184,3 @@ class _Rewriting:
             raise ValueError("index_put cannot be put as forward operations")
         places = nn.functional.one_hot(self._tensor(columns), onto.meta["val"].shape[1]).float()
         self._instead(node, self._call(aten.mm.default, values, self._constant(places)))
-
-    def _filled(self, node: fx.Node) -> None:
-        if all(user.target is aten.index_put.default for user in node.users):
-            return  # which does without it, see `_columns`
-        sizes = node.args[1]
-        value = float(node.args[2]) if len(node.args) > 2 else 0.0  # pyright: ignore[reportArgumentType]
-        if not sizes or sizes[0] != _ANY:  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
-            self._instead(node, self._constant(torch.full(sizes, value)))  # pyright: ignore[reportArgumentType]
-            return
-        one = next(n for n in self._graph.nodes if n.op == "placeholder" and n.meta["val"].ndim == 2)
-        first = self._call(aten.mul.Scalar, self._call(aten.slice.Tensor, one, 1, 0, 1), 0.0)
-        row = self._constant(torch.full((1, *sizes[1:]), value))  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
-        shaped = self._call(aten.view.default, first, [-1] + [1] * (len(sizes) - 1))  # pyright: ignore[reportArgumentType]
-        self._instead(node, self._call(aten.add.Tensor, shaped, row))
-
-    def _any_number(self, node: fx.Node) -> None:
-        sizes = [int(size) for size in node.meta["val"].shape]
-        if sizes and sizes[0] == _ANY:
-            sizes[0] = -1
-        node.args = (node.args[0], sizes)

@@ -18,7 +18,8 @@ class Slopes:
     """
 
     def __init__(self, model: ImageClassifier, output: Output) -> None:
-        self._model, self._output = model, output
+        self._model = model
+        self._output: Output = output
         self._compiled = model.compiled_gradient
 
     def __call__(
