@@ -5,28 +5,35 @@ PAGE := src/pellucid/server/static/index.html
 OUT ?= pellucid-out
 # Threads that spin while they wait make every network pass up to 50 times slower beside a busy process.
 export OMP_WAIT_POLICY ?= PASSIVE
+# The page is built while Python's packages are installed, and checked while theirs are.
+MAKEFLAGS += --jobs=2
 
-.PHONY: run test check docs lock clean
+.PHONY: run test check page-check tools docs lock clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed-run $(PAGE)
 	@echo "==> Explaining the ten observation images, and three passages of text, by all eight approaches"
 	@$(VENV)/bin/pellucid report observation --text --out $(OUT)
 
-test: check $(PAGE)
+test: check page-check tools
+	@echo "==> Tests"
+	@$(VENV)/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+page-check: $(PAGE)
+	@echo "==> Front end: types and tests"
+	@cd frontend && npm run --silent check && npm run --silent test
+
+# One after the other: apt takes turns.
+tools:
 	@command -v chromium >/dev/null || { echo "==> Installing Chromium"; apt-get update -q && apt-get install -q -y chromium; }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 		echo "==> Installing PostgreSQL"; apt-get update -q && apt-get install -q -y postgresql; }
-	@echo "==> Front end: types and tests"
-	@cd frontend && npm run --silent check && npm run --silent test
-	@echo "==> Tests"
-	@$(VENV)/bin/pytest -n 2
 
 check: $(VENV)/.installed-test
 	@echo "==> Format, lint, types, direction of imports"
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/ruff check --quiet .
-	@$(VENV)/bin/basedpyright
+	@$(VENV)/bin/basedpyright --threads 2
 	@$(VENV)/bin/lint-imports --no-cache | tail -n 4
 
 docs: $(VENV)/.installed-test

@@ -127,7 +127,7 @@ def _openvino() -> Finding:
             "openvino",
             "note",
             "not installed",
-            "pip install 'pellucid[fast]', then engine='openvino': LIME in a third of the time",
+            "pip install 'pellucid[fast]', then engine='openvino': LIME in a third of the time, SmoothGrad in half",
         )
     return Finding("openvino", "good", f"{version('openvino')}; taken where engine='openvino' is asked for")
 

@@ -25,7 +25,7 @@ engine_flag = click.Option(
     type=click.Choice(["torch", "openvino"]),
     default="torch",
     show_default=True,
-    help="What runs passes without gradients; openvino (pip install 'pellucid[fast]') makes LIME and occlusion quick on a CPU.",
+    help="What runs the network; openvino (pip install 'pellucid[fast]') makes methods of many passes quick on a CPU.",
 )
 
 ENCODER = "A name from `pellucid models`, the folder of an encoder, or hf:ORG/NAME."

@@ -75,9 +75,9 @@ class ImageClassifier:
     """Run passes on a faster copy, wherever it is proved to give the same numbers (see `prepared`); without, on the module as
     it is: for one that must see every pass, or that is asked only a few."""
     engine: Engine = "torch"
-    """What runs forward passes without gradients: OpenVINO (pip install 'pellucid[fast]') takes half the time on a CPU, at the
-    same logits to 1e-5; LIME and occlusion then ask it in bfloat16 where that is proved to do no harm (see `watch`). Methods
-    that average many gradients ask it for those too (see `slopes`)."""
+    """What runs passes. OpenVINO (pip install 'pellucid[fast]') takes half of torch's time on a CPU: for logits, which are
+    torch's to 1e-5 (LIME and occlusion then ask it in bfloat16 where that is proved to do no harm, see `watch`), and for the
+    gradients of methods that average many (see `slopes`)."""
     _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
     _compilation: Compilation = field(default_factory=Compilation, init=False, repr=False)
 
