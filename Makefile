@@ -17,7 +17,8 @@ run: $(VENV)/.installed-run $(PAGE)
 
 test: check page-check tools
 	@echo "==> Tests"
-	@$(VENV)/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@# What a module's tests share is made once: they stay in one process.
+	@$(VENV)/bin/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 page-check: $(PAGE)
 	@echo "==> Front end: types and tests"

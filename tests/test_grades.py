@@ -12,8 +12,6 @@ from pellucid.grades import _ranks, grade, ranked_above
 from pellucid.planted import plants
 from tests.cli.command import shell
 
-pytestmark = pytest.mark.xdist_group("planted")  # its networks are trained once, by whoever runs these
-
 
 def test_is_the_area_under_the_roc_curve_with_ties():
     generator = torch.Generator().manual_seed(0)

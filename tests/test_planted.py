@@ -15,8 +15,6 @@ from pellucid.planted.evidence import evidence
 from pellucid.planted.rules import RULES
 from pellucid.planted.scenes import Scenes, as_bytes
 
-pytestmark = pytest.mark.xdist_group("planted")  # its networks are trained once, by whoever runs these
-
 
 @pytest.fixture(scope="module")
 def garden() -> Mapping[str, Plant]:

@@ -84,7 +84,6 @@ def check_figures(made: Any, least: dict[int, int]) -> None:
         assert all(map(is_picture, found)), f"TODO {number}"
 
 
-@pytest.mark.xdist_group("cnn notebook")
 def test_the_cnn_notebook_runs_as_given(tmp_path: Path) -> None:
     made = notebooks.notebook(1)
     with kernel(made, tmp_path) as client:
@@ -104,7 +103,6 @@ def test_the_cnn_notebook_runs_as_given(tmp_path: Path) -> None:
     assert len(told) == 5
 
 
-@pytest.mark.xdist_group("bert notebook")
 def test_the_bert_notebook_runs_as_given_and_takes_what_students_write(tmp_path: Path) -> None:
     made = notebooks.notebook(2)
     todo, matrices = with_todo(made, 5), with_todo(made, 6)
