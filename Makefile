@@ -5,7 +5,7 @@ PAGE := src/pellucid/server/static/index.html
 OUT ?= pellucid-out
 # Threads that spin while they wait make every network pass up to 50 times slower beside a busy process.
 export OMP_WAIT_POLICY ?= PASSIVE
-# The page is built while Python's packages are installed, and checked while theirs are.
+# Python's side and the page's are set up and checked side by side.
 MAKEFLAGS += --jobs=2
 
 .PHONY: run test check page-check tools docs lock clean
@@ -15,9 +15,9 @@ run: $(VENV)/.installed-run $(PAGE)
 	@echo "==> Explaining the ten observation images, and three passages of text, by all eight approaches"
 	@$(VENV)/bin/pellucid report observation --text --out $(OUT)
 
+# What a module's tests share is made once: they stay in one process.
 test: check page-check tools
 	@echo "==> Tests"
-	@# What a module's tests share is made once: they stay in one process.
 	@$(VENV)/bin/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 page-check: $(PAGE)

@@ -17,8 +17,8 @@ from pellucid.models import watch as watching
 from pellucid.models.engine import Compiled, CompiledGradient
 from pellucid.models.food11 import Categories
 from pellucid.models.gradient_graph import _Rewriting
+from pellucid.models.gradients import Gradients
 from pellucid.models.image import Output
-from pellucid.models.slopes import Slopes
 from pellucid.models.watch import LIMIT, PROBES, Watch
 from tests import networks
 from tests.conftest import pictures, wrapped
@@ -152,10 +152,10 @@ def test_many_gradients_are_torchs_by_every_output(name: str) -> None:
         for against in (None, 2):
             asked = model.rather_than(against)
             expected = asked.on("torch").gradients(images.features, target, output)
-            for got, own in zip(Slopes(asked, output)(images.features, target), expected, strict=True):
+            for got, own in zip(Gradients(asked, output)(images.features, target), expected, strict=True):
                 assert (got - own).abs().max() <= 1e-4 * own.abs().max().clamp(min=1e-3), (output, against)
-            one = Slopes(asked, output)(images.features[3:4], target[3:4])
-            assert torch.equal(one[1], Slopes(asked, output)(images.features, target)[1][3:4]), "company changes nothing"
+            one = Gradients(asked, output)(images.features[3:4], target[3:4])
+            assert torch.equal(one[1], Gradients(asked, output)(images.features, target)[1][3:4]), "company changes nothing"
 
 
 def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:
@@ -198,10 +198,10 @@ def test_a_gradient_unlike_torchs_is_not_taken() -> None:
 def test_gradients_follow_a_changed_weight() -> None:
     model = quick(networks.Residual())
     images, target = pictures(model, 2), torch.tensor([0, 1])
-    before = Slopes(model, "logit")(images.features, target)[1]
+    before = Gradients(model, "logit")(images.features, target)[1]
     with torch.no_grad():
         next(model.module.parameters()).data.mul_(3)
-    after = Slopes(model, "logit")(images.features, target)[1]
+    after = Gradients(model, "logit")(images.features, target)[1]
     assert (after - before).abs().max() > 1e-3
     torch.testing.assert_close(after, model.on("torch").gradients(images.features, target)[1], rtol=1e-4, atol=1e-5)
 
@@ -209,7 +209,7 @@ def test_gradients_follow_a_changed_weight() -> None:
 def test_a_gradient_of_nan_is_an_error_as_ever() -> None:
     model = quick(networks.Residual())
     with pytest.raises(ValueError, match="features hold NaN or infinite"):
-        Slopes(model, "logit")(torch.full((1, 3, 16, 16), torch.nan), torch.tensor([0]))
+        Gradients(model, "logit")(torch.full((1, 3, 16, 16), torch.nan), torch.tensor([0]))
 
 
 # ------------------------------------------------------------------------------------------------------------ watching

@@ -13,8 +13,8 @@ from pellucid.inputs.baselines import RANDOM, Baseline, make_baseline
 from pellucid.inputs.image import Images
 from pellucid.inputs.paths import Point, Refinement, Rule, joined, quadrature, rounds
 from pellucid.methods import methods
+from pellucid.models.gradients import Gradients
 from pellucid.models.image import BATCH, ImageClassifier, Output
-from pellucid.models.slopes import Slopes
 from pellucid.stream import Preset
 
 HELD = 128
@@ -103,13 +103,15 @@ def integrated_gradients(
     def start(draw: int, images: Images = inputs) -> Tensor:
         return make_baseline(images, baseline, seed=seed, draw=draw, blur=blur, noise=noise, image=given)
 
-    slopes = Slopes(model, output)
+    gradients_of = Gradients(model, output)
 
     def points(image: int, starts: Tensor, where: Sequence[float]) -> list[Point]:
-        return walked(slopes, starts, inputs.features[image], target[image], where, multiply)
+        return walked(gradients_of, starts, inputs.features[image], target[image], where, multiply)
 
     unit = output if multiply else f"{output} per input unit"
-    mean = _Mean(inputs, target, draws, planned=len(inputs) * (draws * steps + refinements), unit=unit, notes=slopes.notes)
+    mean = _Mean(
+        inputs, target, draws, planned=len(inputs) * (draws * steps + refinements), unit=unit, notes=gradients_of.notes
+    )
     held = most_held(inputs.features[0], len(inputs))
     refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
     for draw in range(draws):
@@ -242,7 +244,7 @@ def _ends(
 
 
 def walked(
-    ask: Slopes,
+    gradients_of: Gradients,
     starts: Float[Tensor, "#point channel height width"],
     image: Float[Tensor, "channel height width"],
     target: Int64[Tensor, ""],
@@ -252,7 +254,7 @@ def walked(
     """The points at these positions on the straight lines from `starts` to the image."""
     step = image - starts
     along = torch.tensor(positions, dtype=torch.float32)[:, None, None, None]
-    values, gradients = ask(starts + along * step, target.expand(len(positions)))
+    values, gradients = gradients_of(starts + along * step, target.expand(len(positions)))
     pulls = gradients * step  # eq. 1, inside the integral
     slopes = pulls.flatten(1).sum(1, dtype=torch.float64)
     held = pulls if multiply else gradients

@@ -15,8 +15,8 @@ from torch import Tensor
 from pellucid.attribution import Attribution, Reduction, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
+from pellucid.models.gradients import Gradients
 from pellucid.models.image import BATCH, ImageClassifier, Output
-from pellucid.models.slopes import Slopes
 from pellucid.stream import Preset
 
 NoiseRule = Literal["share", "inverse_square"]
@@ -87,10 +87,10 @@ def smoothgrad(
     together = 2 if antithetic else 1
     deviation = noise_deviation(inputs.value_range, noise, noise_rule)
     running = Moments(inputs.features, highest=4 if statistic == "variance" else 2)
-    slopes = Slopes(model, output)
+    gradients_of = Gradients(model, output)
     answered = 1  # the spread, and with it the error, needs two copies of every image
     for copies, owners in noisy_copies(inputs.features, deviation, samples, seed, antithetic):
-        _, gradients = slopes(copies, target[owners])
+        _, gradients = gradients_of(copies, target[owners])
         each = sampled(gradients, statistic)
         running.add(each.unflatten(0, (-1, together)).mean(1), owners[::together])
         fewest = int(running.count.min())
@@ -109,7 +109,7 @@ def smoothgrad(
             unit=slope if statistic in ("mean", "magnitude") else f"({slope}) squared",
             reduction=REDUCTIONS[statistic],
             signed=statistic == "mean",
-            notes=slopes.notes,
+            notes=gradients_of.notes,
         )
 
 

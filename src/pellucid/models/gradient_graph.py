@@ -146,18 +146,16 @@ class _Rewriting:
         kernel = self._tensor(weight)
         outer, inner = (one.meta["val"].shape[2:] for one in (x, gradient))
         axes = [*zip(outer, inner, kernel.shape[2:], stride, padding, dilation, strict=True)]
-        none = [0] * len(axes)
         if set(stride) == {1}:
             out = kernel.shape[0]
             flipped = kernel.unflatten(0, (groups, out // groups)).transpose(1, 2).flatten(0, 1).flip(*range(2, kernel.ndim))
             pads = [d * (k - 1) - p for _, _, k, _, p, d in axes]
             if min(pads) < 0:
                 raise ValueError("a convolution pads by more than its kernel reaches")
-            args = (gradient, self._constant(flipped), None, stride, pads, dilation, False, none, groups)
-            new = self._call(aten.convolution.default, *args)
+            weight, padding, transpose, more = self._constant(flipped), pads, False, [0] * len(axes)
         else:
-            left = [o - ((i - 1) * s - 2 * p + d * (k - 1) + 1) for o, i, k, s, p, d in axes]
-            new = self._call(aten.convolution.default, gradient, weight, None, stride, padding, dilation, True, left, groups)
+            transpose, more = True, [o - ((i - 1) * s - 2 * p + d * (k - 1) + 1) for o, i, k, s, p, d in axes]
+        new = self._call(aten.convolution.default, gradient, weight, None, stride, padding, dilation, transpose, more, groups)
         new.meta["val"] = x.meta["val"]
         for user in list(node.users):
             if user.args[1] == 0:

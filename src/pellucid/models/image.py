@@ -77,7 +77,7 @@ class ImageClassifier:
     engine: Engine = "torch"
     """What runs passes. OpenVINO (pip install 'pellucid[fast]') takes half of torch's time on a CPU: for logits, which are
     torch's to 1e-5 (LIME and occlusion then ask it in bfloat16 where that is proved to do no harm, see `watch`), and for the
-    gradients of methods that average many (see `slopes`)."""
+    gradients of methods that average many (see `models.gradients`)."""
     _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
     _compilation: Compilation = field(default_factory=Compilation, init=False, repr=False)
 
@@ -201,8 +201,7 @@ class ImageClassifier:
         return read_output(self._set_against(self._checked(logits)), target, of), gradients
 
     def _quick_logits(self, compiled: Quick, features: Tensor, precision: Precision) -> Tensor:
-        parts = self._finite(features).split(BATCH)
-        return self._set_against(torch.cat([self._checked(compiled(part, precision)) for part in parts]))
+        return self._set_against(self._checked(compiled(self._finite(features), precision)))
 
     def _finite(self, features: Tensor) -> Tensor:
         if not torch.isfinite(features).all():  # subtle: OpenVINO's ReLU makes a 0 of NaN, so the logits would not tell

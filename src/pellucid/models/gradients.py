@@ -9,7 +9,7 @@ from pellucid.models.image import ImageClassifier, Output
 
 
 @final
-class Slopes:
+class Gradients:
     """Asks for values and gradients, as `ImageClassifier.gradients` gives them.
 
     With `engine="openvino"` the engine gives them, in float32, once a pass there and back has been compared with torch's: the
