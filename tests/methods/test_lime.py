@@ -77,8 +77,9 @@ def replica(
     masks = visible.double().numpy()
     distance = pairwise_distances(masks, masks[:1], metric="cosine")[:, 0]
     weights = np.sqrt(np.exp(-(distance**2) / 0.25**2))
-    ridge = Ridge(alpha=1.0).fit(masks, values, sample_weight=weights)
-    return ridge, float(ridge.score(masks, values, sample_weight=weights)), weights
+    fitted = weights * np.r_[float(design != "hadamard"), np.ones(samples - 1)]
+    ridge = Ridge(alpha=1.0).fit(masks, values, sample_weight=fitted)
+    return ridge, float(ridge.score(masks, values, sample_weight=fitted)), weights
 
 
 @pytest.mark.parametrize("output", ["probability", "logit"])
@@ -176,6 +177,24 @@ def test_a_hadamard_design_needs_half_the_samples(relu: pl.ImageClassifier) -> N
         missed[design, samples] = float(off.median())
         assert missed[design, samples] < 1.2 * float(torch.cat([a.error for a in runs]).median())
     assert missed["hadamard", 128] <= missed["coin", 256]
+
+
+@pytest.mark.parametrize(("design", "pulled"), [("hadamard", False), ("coin", True)])
+def test_a_whole_image_unlike_all_others_does_not_pull_at_the_weights_of_a_design(design: Any, pulled: bool) -> None:
+    """A network linear in what is shown, but for the whole image, of which it says something quite else."""
+    effects = torch.arange(16.0).sqrt()
+
+    class Odd(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            shown = x[:, 0, ::4, ::4].flatten(1)
+            value = shown @ effects + 100 * (shown.min(1).values == 1)
+            return torch.stack([value, -value], 1)
+
+    model = pl.ImageClassifier(Odd().eval(), size=(16, 16))
+    white = model.read(torch.ones(3, 16, 16))
+    a = lime(model, white, torch.tensor([0]), output="logit", hide="black", design=design, alpha=1e-6, samples=60, **COARSE)
+    assert (float((a.segment_weights[0] - effects).abs().max()) > 1) == pulled
+    assert float(a.extras["prediction"]) == pytest.approx(float(effects.sum()) + 100)
 
 
 def test_a_tolerance_is_kept(relu: pl.ImageClassifier) -> None:

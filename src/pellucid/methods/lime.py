@@ -108,7 +108,8 @@ def lime(
     how the paper itself draws: samples then lie at every distance and the kernel chooses among them.
 
     The default design, `hadamard`, gives with half the samples what coins give, once there are twice as many samples as
-    superpixels; standard errors and `error` do not count on that, and are up to twice too large.
+    superpixels; standard errors and `error` do not count on that, and are up to twice too large. There the whole image is
+    asked, but not fitted: one sample far from all the others, it would pull at the weights of all superpixels.
 
     Extras, besides `fit` and `kernel_range`: `segments`; `segment_weights` and their `segment_errors`, 0 beyond an image's own
     number; `intercept`; `prediction`, the network's for the whole image, beside `local_prediction`, the surrogate's.
@@ -128,7 +129,13 @@ def lime(
     if design != "uniform":
         _check_kernel(keep, kernel_width)
     groups = [
-        Neighbourhood(n, [i for i, count in enumerate(counts) if count == n], drawing(design, n, keep, seed), kernel_width)
+        Neighbourhood(
+            n,
+            [i for i, count in enumerate(counts) if count == n],
+            drawing(design, n, keep, seed),
+            kernel_width,
+            fits_whole=design != "hadamard",
+        )
         for n in dict.fromkeys(counts)
     ]
     watch = Watch(model, target, output)
@@ -195,8 +202,9 @@ class Neighbourhood:
     What is kept does not grow with the number of samples.
     """
 
-    def __init__(self, segments: int, members: list[int], draw: Draw, width: float) -> None:
+    def __init__(self, segments: int, members: list[int], draw: Draw, width: float, *, fits_whole: bool) -> None:
         self.members = members
+        self._fits_whole = fits_whole
         self.intact = torch.zeros(len(members))
         """What the network says of the whole images, which are the first sample."""
         self._draw = draw
@@ -212,12 +220,14 @@ class Neighbourhood:
         return visible
 
     def add(self, visible: Bool[Tensor, "sample segment"], values: Float32[Tensor, "sample image"]) -> None:
+        shown = visible.sum(1)
+        kernel = self._kernel[shown]
         if not self._shown.any():
             self.intact = values[0]
-        shown = visible.sum(1)
+            kernel[0] *= self._fits_whole
         self._shown += torch.bincount(shown, minlength=len(self._shown))
         # subtle: measured from the whole image's value, so that nothing cancels when logits are large and vary little
-        self._sums.add(visible.double(), (values - self.intact).double(), self._kernel[shown])
+        self._sums.add(visible.double(), (values - self.intact).double(), kernel)
 
     def surrogate(self, alpha: float) -> "Surrogate":
         fitted = self._sums.ridge(alpha)
