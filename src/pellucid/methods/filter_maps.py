@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from pellucid.inputs.image import Images, normalised
 from pellucid.methods.filter_image import FilterImage
+from pellucid.models.finite import all_finite
 from pellucid.models.image import BATCH, ImageClassifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps
 from pellucid.models.receptive import Box, receptive_boxes
@@ -93,7 +94,7 @@ def _outputs(
         with torch.no_grad():
             # subtle: the copy lets a network begin with an in-place module
             maps = layer_maps(model, layer, part.clone())[:, filters]
-        if not torch.isfinite(maps).all():
+        if not all_finite(maps):
             raise ValueError(f"layer {layer!r} gives NaN or infinite activations; nothing can be shown of them")
         yield maps
 

@@ -18,6 +18,7 @@ from pellucid.inputs.image import Images, displayed, normalised
 from pellucid.inputs.parameterise import coloured, decoloured, from_spectrum, squash, to_spectrum, unsquash
 from pellucid.inputs.wobble import Wobble, moved, movements
 from pellucid.methods.filter_image import FilterImage
+from pellucid.models.finite import all_finite
 from pellucid.models.image import ImageClassifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps, together
 from pellucid.stream import Preset, method
@@ -209,8 +210,8 @@ class _Ascent:
         raised = value.sum((1, 2)) if self.objective == "sum" else value.mean((1, 2))
         (gradient,) = torch.autograd.grad(raised.sum(), self.place)
         self.backwards += len(gradient)
-        finite = torch.isfinite(gradient).flatten(1).all(1)
-        if not finite.all():
+        if not all_finite(gradient):
+            finite = gradient.isfinite().flatten(1).all(1)
             raise ValueError(
                 f"the gradient of filter {int(self.filters[~finite][0])} of layer {self.layer!r} is NaN or infinite after "
                 f"{self.done} steps; a smaller rate or another bound may keep the picture where the network is defined"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import open_photograph, recall, remember
 from pellucid.models.engine import Compilation, Compiled, CompiledGradient, Engine, Precision, Quick, check_installed, logits_of
+from pellucid.models.finite import all_finite
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
 from pellucid.models.prepared import Preparation, Prepared
 from pellucid.registry import UnknownName, unknown
@@ -149,7 +150,7 @@ class ImageClassifier:
         expected = (len(self.mean), *self.size)
         if tuple(features.shape[1:]) != expected:
             raise ValueError(f"features have shape {tuple(features.shape)}; expected batch x {' x '.join(map(str, expected))}")
-        if not torch.isfinite(features).all():
+        if not all_finite(features):
             raise ValueError("features hold NaN or infinite values")
         features = features.detach().float().cpu().clone()
         sources = tuple(remember(one) for one in features)
@@ -204,7 +205,7 @@ class ImageClassifier:
         return self._set_against(self._checked(compiled(self._finite(features), precision)))
 
     def _finite(self, features: Tensor) -> Tensor:
-        if not torch.isfinite(features).all():  # subtle: OpenVINO's ReLU makes a 0 of NaN, so the logits would not tell
+        if not all_finite(features):  # subtle: OpenVINO's ReLU makes a 0 of NaN, so the logits would not tell
             raise ValueError("the features hold NaN or infinite values; nothing can be explained")
         return features.detach().float().cpu()
 
@@ -241,7 +242,7 @@ class ImageClassifier:
         return torch.cat(values), torch.cat(gradients)
 
     def _check_gradient(self, gradient: Tensor, of: Output) -> None:
-        if not torch.isfinite(gradient).all():
+        if not all_finite(gradient):
             raise ValueError(f"the gradient of the {of} is NaN or infinite; is the network defined at this input?")
 
     def layer_gradients(
@@ -267,7 +268,7 @@ class ImageClassifier:
                     gradient = torch.autograd.grad(value.sum(), inner, allow_unused=True)[0] if inner.requires_grad else None
                 if gradient is None:
                     raise ValueError(f"the {of} does not depend on the output of layer {layer!r}; choose one on its way")
-                if not torch.isfinite(gradient).all():
+                if not all_finite(gradient):
                     raise ValueError(f"the gradient of the {of} by layer {layer!r} is NaN or infinite")
                 values.append(value.detach())
                 activations.append(inner.detach().float().cpu().contiguous())
@@ -320,7 +321,7 @@ class ImageClassifier:
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
             raise ValueError(f"the network gave {got}; expected logits with the axes batch and class")
-        if not torch.isfinite(logits).all():
+        if not all_finite(logits):
             rows = (~torch.isfinite(logits).all(1)).nonzero().flatten().tolist()
             raise ValueError(
                 f"the network gave NaN or infinite logits for image {rows[0]} of its batch; nothing can be explained"

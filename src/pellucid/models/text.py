@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
+from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module
 
 Head = Literal["question_answering", "masked_words"]
@@ -287,7 +288,7 @@ class TextEncoder:
         stacked = torch.stack([a.detach().float() for a in attentions])
         outputs = torch.stack([h.float() for h in heads]).unflatten(-1, (self.heads, -1)).movedim(3, 2)
         hidden = torch.stack([h.detach().float() for h in out.hidden_states])
-        if not torch.isfinite(hidden).all():
+        if not all_finite(hidden):
             raise ValueError(f"the hidden states of {self.name} are NaN or infinite at this text; are its weights sound?")
         keep = tokens.mask.float()
         return Activations(
@@ -317,7 +318,7 @@ class TextEncoder:
                     hooks.callback(projection.register_forward_pre_hook(scale).remove)
             out = _outputs(self._run(tokens))
         for name, value in out.items():
-            if not torch.isfinite(value).all():
+            if not all_finite(value):
                 raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
         return out
 
