@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from pydantic import Field
 from torch import Tensor
 
@@ -51,6 +51,7 @@ def occlusion(
     hidden = make_baseline(inputs, fill, blur=window / 2)  # nothing as small as the square is left
     corners = coarse_first(size, window, stride)
     watch = Watch(model, target, output)
+    watch.squares(inputs.features, window)
     intact = model.values(inputs.features, target, output)
     fallen = torch.zeros(len(inputs), *size, dtype=torch.float64)
     covered = torch.zeros(len(inputs), *size)
@@ -60,11 +61,14 @@ def occlusion(
     for start in range(0, everything, BATCH):
         rows = torch.arange(start, min(start + BATCH, everything))
         owners = rows % len(inputs)
-        masks = squares(corners[rows // len(inputs)], size, window)
-        occluded = torch.where(masks[:, None], hidden[owners], inputs.features[owners])
-        falls = intact[owners] - watch(occluded, owners)
-        fallen.index_add_(0, owners, falls.double()[:, None, None] * masks)
-        covered.index_add_(0, owners, masks.float())
+        starts = corners[rows // len(inputs)]
+        places = [square(i, corner, window) for i, corner in zip(owners.tolist(), starts, strict=True)]
+        occluded = inputs.features[owners]
+        for one, (i, down, across) in zip(occluded, places, strict=True):
+            one[:, down, across] = hidden[i, :, down, across]
+        for place, fall in zip(places, (intact[owners] - watch(occluded, owners, starts)).double(), strict=True):
+            fallen[place] += fall
+            covered[place] += 1
         done.index_add_(0, owners, torch.ones_like(owners))
         if int(done.min()) == answered:
             continue  # some images are still where they were
@@ -104,8 +108,7 @@ def coarse_first(size: tuple[int, ...], window: int, stride: int) -> Int64[Tenso
     return torch.tensor([(down[i], across[j]) for i, j in order])
 
 
-def squares(corners: Int64[Tensor, "square 2"], size: tuple[int, ...], window: int) -> Bool[Tensor, "square height width"]:
-    """Masks, true inside the square, cut off at the border."""
-    rows, columns = (torch.arange(side) - corners[:, axis, None] for axis, side in enumerate(size))
-    inside = [(offset >= 0) & (offset < window) for offset in (rows, columns)]
-    return inside[0][:, :, None] & inside[1][:, None, :]
+def square(image: int, corner: Int64[Tensor, "2"], window: int) -> tuple[int, slice, slice]:
+    """Where it lies; what would be outside the image is left off by indexing."""
+    down, across = corner.tolist()
+    return image, slice(down, down + window), slice(across, across + window)

@@ -18,10 +18,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import AGREE, Prepared, Values, scale, tensors_of
 
 Engine = Literal["torch", "openvino"]
-Precision = Literal["float32", "bfloat16"]
 
 
 @runtime_checkable
@@ -74,6 +74,18 @@ class Compiled:
                 logits = self._requests[precision].infer([_filled(some)], share_inputs=True)[0]
                 found.append(torch.from_numpy(logits[: len(some)].copy()))
         return torch.cat(found)
+
+    def local(self, window: int, shape: tuple[int, ...]) -> Local:
+        """For copies of an image that differ from it in a square of that side. ValueError when there is nothing to save."""
+        made = Local(self._graph, window, _request)
+        noise, owners, sides = _noise(shape), torch.arange(2), torch.tensor(shape[1:])
+        begun = made.begun(noise, "float32")
+        for corners in (torch.stack([0 * sides, sides // 2]), torch.stack([sides // 3, sides - 1])):
+            copies = noise.clone()
+            for copy, (top, left) in zip(copies, corners.tolist(), strict=True):
+                copy[:, top : top + window, left : left + window] = 0
+            _check_logits(made(copies, corners, begun, owners, "float32"), self(copies, "float32"))
+        return made
 
     @property
     def has_bfloat16(self) -> bool:
@@ -247,6 +259,21 @@ class Compilation:
                 return str(error)
 
         return self._made(CompiledGradient, network, made)
+
+    def local(self, network: Prepared, shape: tuple[int, ...], window: int) -> Local | str:
+        """Or why there is none. ValueError when OpenVINO cannot run the network."""
+        compiled = self.of(network, shape)
+
+        def made() -> tuple[int, Local | str]:
+            try:
+                return window, compiled.local(window, shape)
+            except Exception as error:  # whatever: parts of a graph that OpenVINO cannot read fail in any way
+                said = str(error).strip().splitlines()
+                return window, said[0] if said else type(error).__name__
+
+        if (kept := self._kept.get(Local)) and kept[2][0] != window:
+            del self._kept[Local]
+        return self._made(Local, network, made)[1]
 
     def _made(self, kind: type, network: Prepared, make: Callable[[], Any]) -> Any:
         if (kept := self._kept.get(kind)) and kept[0] is network and kept[1].hold():

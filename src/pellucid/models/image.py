@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, final, get_args
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import open_photograph, recall, remember
-from pellucid.models.engine import Compilation, Compiled, CompiledGradient, Engine, Precision, Quick, check_installed, logits_of
+from pellucid.models.engine import Compilation, Compiled, CompiledGradient, Engine, check_installed, logits_of
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
+from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
 from pellucid.registry import UnknownName, unknown
 
@@ -178,7 +179,7 @@ class ImageClassifier:
 
     def quick_values(
         self,
-        compiled: Quick,
+        compiled: Callable[[Tensor, Precision], Tensor],
         features: Float[Tensor, "batch channel height width"],
         target: Int64[Tensor, " batch"],
         of: Output,
@@ -201,7 +202,7 @@ class ImageClassifier:
         self._check_gradient(gradients, of)
         return read_output(self._set_against(self._checked(logits)), target, of), gradients
 
-    def _quick_logits(self, compiled: Quick, features: Tensor, precision: Precision) -> Tensor:
+    def _quick_logits(self, compiled: Callable[[Tensor, Precision], Tensor], features: Tensor, precision: Precision) -> Tensor:
         return self._set_against(self._checked(compiled(self._finite(features), precision)))
 
     def _finite(self, features: Tensor) -> Tensor:
@@ -222,6 +223,13 @@ class ImageClassifier:
         if self.engine == "torch":
             return None
         return self._compilation.gradient(self.prepared, (len(self.mean), *self.size))
+
+    def local(self, window: int) -> Local | str | None:
+        """The same for copies of an image that differ from it in a square of that side, or why the engine cannot compute just
+        what the square changes; None for torch."""
+        if self.engine == "torch":
+            return None
+        return self._compilation.local(self.prepared, (len(self.mean), *self.size), window)
 
     def gradients(
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"

@@ -1,13 +1,15 @@
 """The output of many perturbed copies of a few images, of which only sums matter: in bfloat16 where that does no harm."""
 
+from collections.abc import Callable
 from typing import final
 
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
-from pellucid.models.engine import Precision, Quick
+from pellucid.models.engine import Quick
 from pellucid.models.image import ImageClassifier, Output
+from pellucid.models.local import Begun, Local, Precision
 
 PROBES = 10
 """Copies of an image that are asked in both precisions, before the quicker one is trusted with the others."""
@@ -42,39 +44,65 @@ class Watch:
         """Images that are asked about in bfloat16."""
         self.error = torch.zeros(len(target))
         """Of a single answer in bfloat16, as a share of how much the answers vary; 0 in float32."""
+        self._local: Local | str | None = None
+        self._begun: dict[Precision, Begun] = {}
+
+    def squares(self, images: Float32[Tensor, "image channel height width"], window: int) -> None:
+        """From now on, copies differ from their images in one square of that side: where OpenVINO can, only what the square
+        changes is computed."""
+        self._images, self._local = images, self._model.local(window)
 
     def __call__(
-        self, copies: Float32[Tensor, "copy channel height width"], owners: Int64[Tensor, " copy"]
+        self,
+        copies: Float32[Tensor, "copy channel height width"],
+        owners: Int64[Tensor, " copy"],
+        corners: Int64[Tensor, "copy 2"] | None = None,
     ) -> Float32[Tensor, " copy"]:
-        """The output of each copy, for the target of the image that it was made from."""
-        wanted = self._target[owners]
+        """The output of each copy, for the target of the image that it was made from; `corners` are the squares' top left."""
         if self._compiled is None:
-            return self._model.values(copies, wanted, self._output)
+            return self._model.values(copies, self._target[owners], self._output)
+
+        def ask(which: Bool[Tensor, " copy"] | slice, precision: Precision) -> Tensor:
+            compiled = self._asked(owners[which], None if corners is None else corners[which], precision)
+            wanted = self._target[owners[which]]
+            if not len(wanted):
+                return torch.empty(0)
+            return self._model.quick_values(compiled, copies[which], wanted, self._output, precision)
+
         if not self._compares:
-            return self._values(self._compiled, copies, wanted, "float32")
+            return ask(slice(None), "float32")
         values = torch.empty(len(copies))
         quick = self.quick[owners]
-        values[~quick] = self._values(self._compiled, copies[~quick], wanted[~quick], "float32")
-        values[quick] = self._values(self._compiled, copies[quick], wanted[quick], "bfloat16") - self._offset[owners[quick]]
+        values[~quick] = ask(~quick, "float32")
+        values[quick] = ask(quick, "bfloat16") - self._offset[owners[quick]]
         probed = torch.tensor([len(self._exact[i]) < PROBES for i in owners.tolist()]) & ~quick
         self.asked_twice += int(probed.sum())
-        rough = self._values(self._compiled, copies[probed], wanted[probed], "bfloat16")
+        rough = ask(probed, "bfloat16")
         self._compare(owners[probed].tolist(), values[probed].tolist(), rough.tolist())
         return values
 
-    def _values(self, compiled: Quick, copies: Tensor, target: Tensor, precision: Precision) -> Tensor:
-        return self._model.quick_values(compiled, copies, target, self._output, precision) if len(copies) else torch.empty(0)
+    def _asked(self, owners: Tensor, corners: Tensor | None, precision: Precision) -> Callable[[Tensor, Precision], Tensor]:
+        local = self._local
+        if corners is None or not isinstance(local, Local):
+            assert self._compiled is not None
+            return self._compiled
+        if precision not in self._begun:
+            self._begun[precision] = local.begun(self._images, precision)
+        return lambda copies, precision: local(copies, corners, self._begun[precision], owners, precision)
 
     @property
     def notes(self) -> dict[str, str]:
         """What an attribution says of it: nothing with torch."""
         if self._compiled is None:
             return {}
-        if not self._compares:
-            return {"engine": "openvino; in float32: this CPU does not compute in bfloat16"}
-        return {
-            "engine": f"openvino; in bfloat16, once compared with float32: {int(self.quick.sum())} of {len(self.quick)} images"
-        }
+        said = "in float32: this CPU does not compute in bfloat16"
+        if self._compares:
+            said = f"in bfloat16, once compared with float32: {int(self.quick.sum())} of {len(self.quick)} images"
+        if isinstance(self._local, str):
+            said += f"; every copy as a whole: {self._local}"
+        elif self._local is not None:
+            said += "; the first layers only where a square reaches"
+        return {"engine": f"openvino; {said}"}
 
     def _compare(self, owners: list[int], exact: list[float], rough: list[float]) -> None:
         for owner, one, other in zip(owners, exact, rough, strict=True):
