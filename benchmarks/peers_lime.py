@@ -127,7 +127,7 @@ def reference(bench: Bench, part: Part, samples: int) -> np.ndarray:
     """The weights after very many samples, in float32, the superpixels hidden as coins fall: what lime aims at too."""
     options = {"samples": samples, "design": "coin", "segments": CUT.segments, "seed": SEED}
     compiled = bench.model.compiled  # its logits in float32 are torch's to 1e-5, in half the time
-    model = bench.exact if compiled is None or compiled.has_bfloat16 else bench.model
+    model = bench.exact if compiled is None or compiled.has_bfloat16 else bench.model.on("openvino")
 
     def make() -> np.ndarray:
         last: Attribution | None = None

@@ -187,7 +187,7 @@ def walk(
         done, planned = (ends + n * len(asked) for n in (curves, 1 + orders))
         return Work(done + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
 
-    watch = Watch(model, attribution.target, output, limit=ROUGH)
+    watch = Watch(model, inputs.features, attribution.target, output, limit=ROUGH)
     unordered_names = unordered_notes(inputs.names, unordered)
     own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))
     chance = own.new_empty(len(inputs), 0, len(counts))

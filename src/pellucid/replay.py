@@ -64,7 +64,11 @@ def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassi
 
 def _explanation(record: Record, model: ImageClassifier | None) -> Replay:
     request, before = record.request, record.attribution
-    model = _network(request.model, model).on("openvino" if "engine" in before.notes else "torch") if model is None else model
+    if model is None:
+        said = before.notes.get("engine")
+        model = _network(request.model, model).on(
+            "torch" if said is None else "openvino-int8" if "int8" in said else "openvino"
+        )
     now = environment()
     notes = _weights(model, record.fingerprint)
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]

@@ -19,7 +19,7 @@ from pellucid.models.food11 import Categories
 from pellucid.models.gradient_graph import _Rewriting
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import Output
-from pellucid.models.watch import LIMIT, PROBES, Watch
+from pellucid.models.watch import LIMITS, PROBES, Watch
 from tests import networks
 from tests.conftest import pictures, wrapped
 
@@ -231,10 +231,13 @@ class Rough:
         return logits + self.offset + self.noise * torch.randn(logits.shape, generator=self.generator)
 
 
+LIMIT = LIMITS["bfloat16"]
+
+
 def asking(rough: Rough, target: Tensor, output: Output) -> Watch:
     """A watch over it, in place of what the engine would compile."""
     with mock.patch.object(pl.ImageClassifier, "compiled", rough):
-        return Watch(rough.model, target, output)
+        return Watch(rough.model, pictures(rough.model, len(target)).features, target, output)
 
 
 def watched(offset: float, noise: float, copies: int = 60, output: Output = "logit") -> tuple[Watch, Rough, Tensor, Tensor]:
@@ -318,6 +321,65 @@ def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch(native: bo
             assert torch.corrcoef(torch.stack([got, expected]))[0, 1] > 0.99
         if method == "occlusion":
             assert bool((a.error > 0).any()) is native, "a map in bfloat16 is not called exact"
+
+
+# ------------------------------------------------------------------------------------------------------------ integers
+
+
+@pytest.mark.parametrize("make", [networks.relu_cnn, networks.Residual, networks.smooth_cnn])
+def test_in_integers_logits_are_near_and_not_the_same(make) -> None:
+    model = quick(make())
+    images = pictures(model, 12).features
+    assert model.compiled is not None
+    found = model.compiled.quantized(images)(images, "float32")
+    exact = model.logits(images)
+    apart = (found - exact).std() / (exact - exact.mean(0)).std()
+    assert 1e-4 < apart < 0.1, "in 256 steps, an answer is known to a few of them"
+
+
+def test_integers_hold_what_the_pictures_seen_do_and_no_more() -> None:
+    """Values beyond those seen are cut off there."""
+    model = quick(networks.smooth_cnn())
+    images = pictures(model, 4).features
+    assert model.compiled is not None
+    faint, strong = (model.compiled.quantized(images * share)(images, "float32") for share in (0.05, 1.0))
+    exact = model.logits(images)
+    assert (strong - exact).abs().max() < 0.5 * (faint - exact).abs().max()
+
+
+def test_lime_in_integers_says_so_and_counts_what_lasts() -> None:
+    model = wrapped(networks.relu_cnn()).on("openvino-int8")
+    images, options = pictures(model, 2), {"samples": 400, "segmentation": "grid", "segments": 9, "target": [0, 1]}
+    a, b = (pl.explain(one, images, method="lime", **options) for one in (model, model.on("openvino")))
+    assert a.notes == {"engine": "openvino; in int8, once compared with float32: 2 of 2 images"}
+    assert a.work.forwards == b.work.forwards + 2 * PROBES
+    for got, expected in zip(a.scores.flatten(1), b.scores.flatten(1), strict=True):
+        assert 0.98 < torch.corrcoef(torch.stack([got, expected]))[0, 1] < 1 - 1e-9
+    watch = Watch(model, images.features, torch.tensor([0, 1]), "probability")
+    owners = torch.arange(40) % 2
+    watch(images.features[owners] * torch.rand(40, 1, 1, 1, generator=torch.Generator().manual_seed(0)), owners)
+    assert (watch.lasting > 0).all()
+    assert torch.equal(watch.lasting, watch.error)
+    exact = Watch(model.on("openvino"), images.features, torch.tensor([0, 1]), "probability")
+    assert not exact.lasting.any()
+    assert (a.error > b.error).all(), "what integers err does not go away with samples"
+
+
+def test_occlusion_in_integers_is_not_called_exact() -> None:
+    model = wrapped(networks.relu_cnn()).on("openvino-int8")
+    a = pl.explain(model, pictures(model, 2), method="occlusion", window=4, target=[0, 1])
+    assert a.notes["engine"].startswith("openvino; in int8, once compared with float32: 2 of 2 images")
+    assert (a.error > 0).all()
+
+
+def test_a_network_of_one_layer_stays_in_float32_and_says_why() -> None:
+    model = wrapped(networks.Linear(16)).on("openvino-int8")
+    a, b = (
+        pl.explain(one, pictures(model, 1), method="lime", samples=100, segmentation="grid", segments=9)
+        for one in (model, model.on("torch"))
+    )
+    torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=1e-4)
+    assert a.notes["engine"].startswith("openvino; in float32: not in int8, it has but one layer")
 
 
 def test_without_openvino_everything_else_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,11 @@ model_flag = click.Option(
 )
 engine_flag = click.Option(
     ["--engine"],
-    type=click.Choice(["torch", "openvino"]),
+    type=click.Choice(["torch", "openvino", "openvino-int8"]),
     default="torch",
     show_default=True,
-    help="What runs the network; openvino (pip install 'pellucid[fast]') makes methods of many passes quick on a CPU.",
+    help="What runs the network; openvino (pip install 'pellucid[fast]') makes methods of many passes quick on a CPU, "
+    "openvino-int8 LIME quicker still and rougher.",
 )
 
 ENCODER = "A name from `pellucid models`, the folder of an encoder, or hf:ORG/NAME."

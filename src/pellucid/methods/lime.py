@@ -98,7 +98,8 @@ def lime(
 
     `error` is how far the weights are expected to be from those of endless samples, relative to their length: 0.1 means by a
     tenth of themselves. It is made of their standard errors, the spread over seeds, and of what the ridge penalty still
-    takes off. It says how well the surrogate is known, not how well it fits: that is `fit`, its weighted R2, and
+    takes off; with `engine="openvino-int8"` also of what integers may err. It says how well the surrogate is known, not how
+    well it fits: that is `fit`, its weighted R2, and
     `adjusted_fit`, the share of the variance that it would explain on new samples.
 
     Where the kernel localises and where it does not: with a fair coin half of the superpixels are hidden in every sample, so
@@ -138,7 +139,7 @@ def lime(
         )
         for n in dict.fromkeys(counts)
     ]
-    watch = Watch(model, target, output)
+    watch = Watch(model, inputs.features, target, output)
     together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):
         rows = min(together, samples - done)
@@ -151,7 +152,7 @@ def lime(
             ]
             group.add(visible, torch.cat(values).view(-1, rows).T)
         work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)
-        yield replace(_answer(groups, maps, target, output, alpha, work), notes=watch.notes)
+        yield replace(_answer(groups, maps, target, output, alpha, work, watch.lasting), notes=watch.notes)
 
 
 def _check_kernel(keep: float, width: float) -> None:
@@ -170,6 +171,7 @@ def _answer(
     output: str,
     alpha: float,
     work: Work,
+    lasting: Float32[Tensor, " image"],
 ) -> Attribution:
     found: dict[int, dict[str, Tensor]] = {}
     for group in groups:
@@ -179,10 +181,12 @@ def _answer(
             found[i] |= {"kernel_range": group.kernel_range().float(), "prediction": group.intact[column]}
     images = [found[i] for i in range(len(maps))]
     weights, errors = ([image.pop(name) for image in images] for name in ("weights", "errors"))
+    # of answers that vary by 1, those that the weights explain vary by the root of the fit; all that lasts may lie among them
+    stays = lasting / torch.stack([image["fit"] for image in images]).clamp(min=0.01).sqrt()
     return Attribution(
         scores=torch.stack([w[labels] for w, labels in zip(weights, maps, strict=True)])[:, None],
         target=target,
-        error=torch.stack([image.pop("error") for image in images]),
+        error=torch.stack([image.pop("error") for image in images]).hypot(stays),
         error_name="relative error",
         work=work,
         unit=f"{output} per superpixel shown",

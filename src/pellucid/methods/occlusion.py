@@ -50,8 +50,8 @@ def occlusion(
     window, stride = window_and_stride(size, window, stride)
     hidden = make_baseline(inputs, fill, blur=window / 2)  # nothing as small as the square is left
     corners = coarse_first(size, window, stride)
-    watch = Watch(model, target, output)
-    watch.squares(inputs.features, window)
+    watch = Watch(model, inputs.features, target, output)
+    watch.squares(window)
     intact = model.values(inputs.features, target, output)
     fallen = torch.zeros(len(inputs), *size, dtype=torch.float64)
     covered = torch.zeros(len(inputs), *size)
