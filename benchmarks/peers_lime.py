@@ -37,7 +37,7 @@ def lime_imagenet(bench: Bench) -> list[Result]:
 
 
 def lime_course(bench: Bench) -> list[Result]:
-    return [lime(bench, "LIME, course CNN at 128", bar=4, most=768)]
+    return [lime(bench, "LIME, course CNN at 128", bar=4, most=1000)]
 
 
 def lime(bench: Bench, method: str, bar: float, most: int) -> Result:

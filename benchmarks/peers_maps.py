@@ -52,7 +52,7 @@ def occlusion(bench: Bench) -> list[Result]:
     part = bench.parts[0]
     batch = best_batch(bench, "captum occlusion", lambda _, batch: captum_occlusion(bench.module, part, 32, 32, batch), LADDER)
 
-    explained(bench, part, "occlusion", window=64, stride=64)  # warm: an engine compiles what it runs
+    explained(bench, part, "occlusion", window=window, stride=window)  # warm: an engine compiles what it runs
 
     def ways(part: Part, seed: int) -> dict[str, Callable[[], Any]]:
         return {

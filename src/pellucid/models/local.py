@@ -20,6 +20,8 @@ from torch import Tensor
 Precision = Literal["float32", "bfloat16"]
 Begun = NDArray[np.float32]
 """What images give at the cut: image, channel, row, column."""
+TOGETHER = 10
+"""Images that a part takes at once."""
 LEAST = 0.1
 """The share of the network's work that must be saved at least."""
 WRITTEN, COPIED = 30, 100
@@ -105,12 +107,11 @@ class Local:
 
     def __init__(self, graph: Any, window: int, request: Callable[[Any, Precision], Any]) -> None:
         """ValueError when the graph cannot be cut where it saves work, or OpenVINO cannot run its parts."""
-        self._graph, self.window, self._request = folded(graph), window, request
+        self._graph, self.window, self._request = folded(graph, TOGETHER), window, request
         best = max(cuts(self._graph, window), key=lambda cut: cut.saved, default=None)
         if best is None or best.saved < LEAST:
             raise ValueError("its first layers look at the whole picture, or cost too little")
         self.cut = best
-        self._together = int(graph.inputs[0].get_shape()[0])
         self._lock = threading.Lock()  # subtle: a request runs one batch at a time, and says so with an error
         self._parts: dict[Precision, tuple[Any, Any, Any]] = {}
 
@@ -118,7 +119,7 @@ class Local:
         """What the images themselves give at the cut."""
         with self._lock:
             whole, _, _ = self._compiled(precision)
-            return np.concatenate([self._run(whole, part.contiguous().numpy()) for part in features.split(self._together)])
+            return np.concatenate([self._run(whole, part.contiguous().numpy()) for part in features.split(TOGETHER)])
 
     def __call__(
         self,
@@ -130,7 +131,7 @@ class Local:
     ) -> Float32[Tensor, "copy class"]:
         """The logits of the copies, which differ from the images that own them in the squares at these corners at most."""
         found: list[NDArray[np.float32]] = []
-        step = self._together
+        step = TOGETHER
         with self._lock:
             _, cropped, rest = self._compiled(precision)
             for start in range(0, len(copies), step):
@@ -146,7 +147,7 @@ class Local:
         return torch.from_numpy(np.concatenate(found))
 
     def _run(self, request: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        missing = self._together - len(values)
+        missing = TOGETHER - len(values)
         filled = np.concatenate([values, np.zeros((missing, *values.shape[1:]), np.float32)]) if missing else values
         return request.infer([filled], share_inputs=True)[0][: len(values)].copy()
 
@@ -173,11 +174,13 @@ class Local:
         yield model(graph.get_results(), [given])
 
 
-def folded(graph: Any) -> Any:
-    """A copy whose shapes are constants."""
+def folded(graph: Any, images: int | None = None) -> Any:
+    """A copy whose shapes are constants, for another number of images if one is given."""
     from openvino.passes import ConstantFolding, Manager
 
     copy = graph.clone()
+    if images is not None:
+        copy.reshape([images, *tuple(graph.inputs[0].get_shape())[1:]])
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(copy)
