@@ -10,7 +10,7 @@ from torch.nn.functional import conv2d, pad
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
-from pellucid.models.image import ImageClassifier
+from pellucid.models.image import BATCH, ImageClassifier
 
 
 @methods.register()
@@ -21,7 +21,7 @@ def edges(model: ImageClassifier, inputs: Images, target: Int64[Tensor, " batch"
     negative. The unit is arbitrary; there is nothing to be wrong about, so the error is 0. The network is not asked.
     """
     yield Attribution(
-        scores=sobel(luminance(inputs.pixels)),
+        scores=torch.cat([sobel(luminance(some)) for some in inputs.pixels.split(BATCH)]),
         target=target,
         error=torch.zeros(len(inputs)),
         work=Work(0, 0, 1.0),
