@@ -4,7 +4,7 @@ The mean of the squares is SmoothGrad-Squared (Hooker et al., NeurIPS 2019, http
 VarGrad (Adebayo et al., ICLR workshop 2018, https://arxiv.org/abs/1810.03307).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, final
 
 import torch
@@ -101,9 +101,9 @@ def smoothgrad(
         done = int(running.count.sum()) * together
         slope = f"{output} per input unit"
         yield Attribution(
-            scores=scores.float(),
+            scores=scores,
             target=target,
-            error=error.float(),
+            error=error,
             error_name="relative error",
             work=Work(done, done, done / (samples * len(inputs))),
             unit=slope if statistic in ("mean", "magnitude") else f"({slope}) squared",
@@ -185,25 +185,33 @@ class Moments:
                 total[owner] += power
                 power = power * distance
 
-    @property
-    def _n(self) -> Float64[Tensor, "batch 1 1 1"]:
-        return self.count.double()[:, None, None, None]
+    def mean(self) -> tuple[Float32[Tensor, "batch channel height width"], Float32[Tensor, " batch"]]:
+        return self._of_each(self._mean)
 
-    def _raw(self) -> list[Tensor]:
-        """Mean powers of the distance to the first tensor."""
-        return [total / self._n for total in self._sums]
-
-    def mean(self) -> tuple[Float64[Tensor, "batch channel height width"], Float64[Tensor, " batch"]]:
-        first, second, *_ = self._raw()
-        mean = self._first + first
-        return mean, relative_error(mean, (second - first**2).clamp(min=0) / (self._n - 1))
-
-    def variance(self) -> tuple[Float64[Tensor, "batch channel height width"], Float64[Tensor, " batch"]]:
+    def variance(self) -> tuple[Float32[Tensor, "batch channel height width"], Float32[Tensor, " batch"]]:
         """The second central moment. Its own variance is (mu_4 - (n-3)/(n-1) mu_2**2) / n, moments of the sample put in."""
-        first, second, third, fourth = self._raw()
+        return self._of_each(self._variance)
+
+    def _of_each(self, statistic: Callable[[int], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """One image after the other, since what is computed on the way takes several times the room of what comes out."""
+        values, errors = zip(*([one.float() for one in statistic(image)] for image in range(len(self.count))), strict=True)
+        return torch.cat(values), torch.cat(errors)
+
+    def _raw(self, image: int) -> list[Tensor]:
+        """Mean powers of the distance to the first tensor."""
+        return [total[image : image + 1] / int(self.count[image]) for total in self._sums]
+
+    def _mean(self, image: int) -> tuple[Tensor, Tensor]:
+        first, second, *_ = self._raw(image)
+        mean = self._first[image : image + 1] + first
+        return mean, relative_error(mean, (second - first**2).clamp(min=0) / (int(self.count[image]) - 1))
+
+    def _variance(self, image: int) -> tuple[Tensor, Tensor]:
+        n = int(self.count[image])
+        first, second, third, fourth = self._raw(image)
         variance = (second - first**2).clamp(min=0)
         central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
-        spread = (central - (self._n - 3) / (self._n - 1) * variance**2) / self._n
+        spread = (central - (n - 3) / (n - 1) * variance**2) / n
         return variance, relative_error(variance, spread.clamp(min=0))
 
 
