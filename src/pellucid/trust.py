@@ -195,7 +195,9 @@ def trust(
         second = again(asked, images, attribution, progress=lambda a: progress(0.2 * a.work.fraction), **changed)
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
-    weightless = replace(randomized(asked, seed), prepare=passes(attribution.work) * plan.share > WORTH_PREPARING)
+    pays = passes(attribution.work) * plan.share > WORTH_PREPARING
+    weightless = replace(randomized(asked.on("torch"), seed), prepare=pays)
+    weightless = weightless.on(asked.engine) if pays else weightless
     other = again(weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed)
     progress(0.4)
     output = "logit" if attribution.against is not None else "probability"

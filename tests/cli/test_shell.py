@@ -97,7 +97,7 @@ def test_replay_reproduces_and_says_so(run: Answer, folder: Path) -> None:
 
 @pytest.mark.parametrize(("engine", "said"), [("openvino", "openvino; in "), ("openvino-int8", "openvino; in int8, once")])
 def test_another_engine_is_asked_for_by_name_and_its_record_replays_on_it(folder: Path, engine: str, said: str) -> None:
-    asked = ("lime", "observation:0", "--engine", engine, "--samples", "60", "--no-trust", "--out", engine, "--json")
+    asked = ("lime", "observation:0", "--engine", engine, "--samples", "60", "--out", engine, "--json")
     document = json.loads(shell("explain", *asked, cwd=folder).stdout)
     record = document["results"][0]["record"]
     assert pl.Attribution.from_record(folder / record).notes["engine"].startswith(said)
