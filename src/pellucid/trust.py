@@ -196,8 +196,7 @@ def trust(
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
     pays = passes(attribution.work) * plan.share > WORTH_PREPARING
-    weightless = replace(randomized(asked.on("torch"), seed), prepare=pays)
-    weightless = weightless.on(asked.engine) if pays else weightless
+    weightless = replace(randomized(asked.on("torch"), seed), prepare=pays, engine=asked.engine if pays else "torch")
     other = again(weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed)
     progress(0.4)
     output = "logit" if attribution.against is not None else "probability"
