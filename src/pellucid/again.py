@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from pellucid.attribution import Attribution
+from pellucid.groups import repeated
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier
-from pellucid.stream import bounded, drain
+from pellucid.stream import drain
 
 
 def again(
@@ -26,8 +27,8 @@ def again(
     if not attribution.method:
         raise ValueError("these scores were made by hand; this metric runs the method again, so it needs one of pl.methods")
     method = methods[attribution.method]
-    stream = method.stream(model, inputs, attribution.target, **{**attribution.options, **changed})
-    last = drain(bounded(stream, steps=attribution.step or None), progress)
+    options = {**attribution.options, **changed}
+    last = drain(repeated(method, model, inputs, attribution.target, options, attribution), progress)
     return replace(last, view=attribution.view, against=attribution.against)
 
 

@@ -15,6 +15,8 @@ from pellucid.registry import OptionValue
 
 Reduction = Literal["sum", "max_abs", "mean_abs", "norm"]
 FORMAT = 1
+STEPS = "steps"
+"""The extra that says, image by image, which answer of its group's stream it is, where images were explained in groups."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,10 @@ class Attribution:
         if not -len(self.target) <= index < len(self.target):
             raise IndexError(f"no image {index} in a batch of {len(self.target)}")
         extras = {k: v[keep] if v.ndim and len(v) == len(self.target) else v for k, v in self.extras.items()}
-        return replace(self, scores=self.scores[keep], target=self.target[keep], error=self.error[keep], extras=extras)
+        step = int(extras.pop(STEPS)) if STEPS in extras else self.step
+        return replace(
+            self, scores=self.scores[keep], target=self.target[keep], error=self.error[keep], extras=extras, step=step
+        )
 
     def __len__(self) -> int:
         return len(self.target)

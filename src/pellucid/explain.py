@@ -1,6 +1,7 @@
 """`explain` and `measure`: the one place where model, source, method or metric, and limits meet."""
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -10,6 +11,7 @@ from PIL import Image
 
 from pellucid.again import check_explained
 from pellucid.attribution import Attribution
+from pellucid.groups import answers
 from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.measurement import Measurement
@@ -44,13 +46,15 @@ def explain(
     small, and lifts the method's bound on its work unless the bound was given; where the error is what to expect over samples,
     it goes on to four fifths of that, so that the tolerance holds in 90 of 100 runs. `deadline` is a number of seconds from
     this call on, reading the pictures included: no step is begun that would not fit, and the best answer so far is given; the
-    first one is waited for, however long it takes. `progress` is called with every answer; `cancelled` is asked after each.
+    first one is waited for, however long it takes. Many images, more than 22 at 224 x 224, are explained a group at a time, so
+    that the memory for what a method sums up does not grow with them; each group has its images' share of the time there is.
+    `progress` is called with every answer; `cancelled` is asked after each.
     """
-    answers = explain_stream(
+    stream = explain_stream(
         model, source, method=method, target=target, against=against, preset=preset, tolerance=tolerance, deadline=deadline,
         cancelled=cancelled, **options,
     )  # fmt: skip
-    return drain(answers, progress)
+    return drain(stream, progress)
 
 
 def explain_stream(
@@ -66,7 +70,11 @@ def explain_stream(
     cancelled: Callable[[], bool] | None = None,
     **options: Any,
 ) -> Generator[Attribution, None, None]:
-    """Every answer of `explain`, each better than the last; closing the generator stops the work."""
+    """Every answer of `explain`, each better than the last; closing the generator stops the work.
+
+    Of many images see `groups.answers`: those whose turn has not come score 0 and have an infinite error, and an earlier answer
+    shares its tensors with the later ones.
+    """
     start = monotonic()
     chosen = methods[method]
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
@@ -82,17 +90,15 @@ def explain_stream(
     options = for_contrast(chosen, options) if model.against is not None else options
     if tolerance is not None:
         options = {**chosen.budget(), **options}
-    answers = bounded(
-        chosen.stream(model, images, indices, **options),
+    stream = answers(
+        chosen, model, images, indices, options,
         tolerance=tolerance, margin=chosen.margin, deadline=deadline, since=start, cancelled=cancelled,
     )  # fmt: skip
 
     def finished() -> Generator[Attribution, None, None]:
-        try:
-            for answer in answers:
+        with closing(stream):
+            for answer in stream:
                 yield replace(answer, view=view, against=model.against)
-        finally:
-            answers.close()
 
     return finished()
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pellucid.attribution import Attribution, read_header
+from pellucid.groups import repeated
 from pellucid.inputs.image import Images, displayed, to_pixels
 from pellucid.methods import methods
 from pellucid.methods.filter_image import FilterImage
@@ -73,8 +74,10 @@ def _explanation(record: Record, model: ImageClassifier | None) -> Replay:
     notes = _weights(model, record.fingerprint)
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]
     target = torch.tensor(request.target if request.target is not None else before.target.tolist())
-    stream = methods[request.method].stream(model.rather_than(request.against), record.inputs, target, **before.options)
-    after = replace(drain(bounded(stream, steps=before.step)), view=before.view, against=before.against)
+    answers = repeated(
+        methods[request.method], model.rather_than(request.against), record.inputs, target, before.options, before
+    )
+    after = replace(drain(answers), view=before.view, against=before.against)
     return Replay(record, after, torch.equal(after.scores, before.scores), _apart(after.scores, before.scores), tuple(notes))
 
 

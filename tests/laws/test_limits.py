@@ -5,6 +5,7 @@ Deadlines on a clock that only network passes move, tolerances over many seeds, 
 
 import importlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import pellucid as pl
+from pellucid import groups
+from pellucid.attribution import STEPS
 from pellucid.inputs.baselines import make_baseline
 from pellucid.stream import bounded, drain
 from tests import networks
@@ -57,7 +60,7 @@ class Clocked(nn.Module):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("pellucid.stream", "pellucid.explain"):
+    for module in ("pellucid.stream", "pellucid.explain", "pellucid.groups"):
         monkeypatch.setattr(importlib.import_module(module), "monotonic", clock)
     return clock
 
@@ -108,6 +111,19 @@ def test_a_deadline_is_kept_from_the_call_on(
 ) -> None:
     images = pictures(clocked, count)
     assert_kept(clock, lambda deadline: pl.explain(clocked, images, method=name, deadline=deadline, **options))
+
+
+@pytest.mark.parametrize("name", list(pl.methods))
+def test_a_deadline_is_shared_out_among_groups(
+    name: str, clocked: pl.ImageClassifier, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = pictures(clocked, 12)
+    monkeypatch.setattr(groups, "BUDGET", groups.SUMS * images.features[:5].nbytes)
+    quick = QUICK.get(name, {})
+    assert_kept(clock, lambda deadline: pl.explain(clocked, images, method=name, deadline=deadline, **quick))
+    if "samples" in pl.methods[name].options.model_fields:
+        a = pl.explain(clocked, images, method=name, deadline=6.0, samples=10_000, **quick)
+        assert a.extras[STEPS].min() > 1, "no group was left to its first answer"
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -350,6 +366,26 @@ def test_memory_grows_with_images_by_what_they_and_their_answers_hold(name: str,
     explained(name, relu, 1, **little)
     (some, _), (twice, held) = (explained(name, relu, count, **little) for count in (20, 40))
     assert (twice - some) / 20 <= KEPT.get(name, 2) * held
+
+
+@pytest.mark.parametrize("name", list(pl.methods))
+def test_memory_beside_the_answers_does_not_grow_with_images(
+    name: str, relu: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a method sums up is that of a group."""
+    monkeypatch.setattr(groups, "BUDGET", groups.SUMS * pictures(relu, 10).features.nbytes)
+    options = {**QUICK.get(name, {}), **({GROWING[name]: 20} if name in GROWING else {})}
+
+    def beside(count: int) -> int:
+        images = pictures(relu, count)
+        found: list[pl.Attribution] = []
+        run = partial(pl.explain, relu, images, method=name, target=0, progress=found.append, **options)
+        most = highest(run)
+        return most - sum(t.nbytes for t in (found[-1].scores, found[-1].error, found[-1].target, *found[-1].extras.values()))
+
+    beside(1)
+    some, many = beside(20), beside(60)
+    assert many <= 1.02 * some
 
 
 def test_gradients_of_a_refinement_have_one_budget(relu: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch) -> None:

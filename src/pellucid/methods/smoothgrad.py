@@ -4,7 +4,7 @@ The mean of the squares is SmoothGrad-Squared (Hooker et al., NeurIPS 2019, http
 VarGrad (Adebayo et al., ICLR workshop 2018, https://arxiv.org/abs/1810.03307).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal, final
 
 import torch
@@ -85,7 +85,7 @@ def smoothgrad(
             f"antithetic=True draws copies in pairs, of which it needs two: samples={samples} must be 4, 6, 8, ..."
         )
     together = 2 if antithetic else 1
-    deviation = noise_deviation(inputs.value_range, noise, noise_rule)
+    deviation = noise_deviation(inputs.value_range, noise, noise_rule, inputs.names)
     running = Moments(inputs.features, highest=4 if statistic == "variance" else 2)
     gradients_of = Gradients(model, output)
     answered = 1  # the spread, and with it the error, needs two copies of every image
@@ -113,14 +113,17 @@ def smoothgrad(
         )
 
 
-def noise_deviation(value_range: Float32[Tensor, " batch"], noise: float, rule: NoiseRule) -> Float32[Tensor, " batch"]:
+def noise_deviation(
+    value_range: Float32[Tensor, " batch"], noise: float, rule: NoiseRule, names: Sequence[str] = ()
+) -> Float32[Tensor, " batch"]:
     """Standard deviation of each image's noise, in units of the normalised input."""
     if rule == "share":
         return noise * value_range  # section 3.1: sigma / (x_max - x_min)
     flat = (value_range == 0).nonzero().flatten().tolist()
     if flat:
+        which = names[flat[0]] if names else f"image {flat[0]}"
         raise ValueError(
-            f"image {flat[0]} has one value only, and noise_rule='inverse_square' divides by its range; use noise_rule='share'"
+            f"{which} has one value only, and noise_rule='inverse_square' divides by its range; use noise_rule='share'"
         )
     return (noise / value_range) ** 2
 

@@ -1,0 +1,116 @@
+"""Many images in groups: each is explained as it would be alone, and what was cut short is run again as it was."""
+
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import pytest
+import torch
+
+import pellucid as pl
+from pellucid import groups
+from pellucid.again import again
+from pellucid.attribution import STEPS
+from pellucid.explain import record
+from pellucid.replay import replay
+from tests.conftest import pictures
+
+COUNT, SIZE = 7, 3
+QUICK: dict[str, dict[str, Any]] = {
+    "lime": {"samples": 120, "segments": 12},
+    "smoothgrad": {"samples": 24},
+    "integrated_gradients": {"steps": 12},
+    "occlusion": {"window": 4, "stride": 2},
+}
+
+
+@pytest.fixture
+def images(relu: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch) -> pl.Images:
+    """Seven, of which three are a group."""
+    images = pictures(relu, COUNT)
+    monkeypatch.setattr(groups, "BUDGET", groups.SUMS * images.features[:SIZE].nbytes)
+    assert groups.group_size(images) == SIZE
+    return images
+
+
+def test_the_size_of_a_group_is_what_the_documentation_says(imagenet: pl.ImageClassifier) -> None:
+    assert groups.group_size(pictures(imagenet, 1)) == 22
+
+
+@pytest.mark.parametrize("name", list(pl.methods))
+def test_every_image_is_explained_as_it_would_be_alone(name: str, relu: pl.ImageClassifier, images: pl.Images) -> None:
+    options = QUICK.get(name, {})
+    joined = pl.explain(relu, images, method=name, **options)
+    together = pl.methods[name](relu, images, joined.target, **options)
+    assert joined.work == together.work
+    assert joined.options == together.options
+    assert joined.notes == together.notes
+    assert torch.equal(joined.target, relu.logits(images.features).argmax(1))
+    assert joined.extras.keys() == together.extras.keys() | {STEPS}
+    for i in range(COUNT):
+        alone = pl.explain(relu, images[i], method=name, **options)
+        torch.testing.assert_close(joined[i].scores, alone.scores, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(joined[i].error, alone.error, rtol=1e-3, atol=1e-5)
+        assert STEPS not in joined[i].extras
+        for key, value in alone.extras.items():
+            wide = joined[i].extras[key]
+            kept = wide[tuple(slice(side) for side in value.shape)]
+            torch.testing.assert_close(kept, value, rtol=1e-3, atol=1e-4)
+            assert wide.count_nonzero() == kept.count_nonzero(), "what others have more of is 0"
+
+
+def test_an_answer_is_about_all_images_and_says_which_have_not_had_their_turn(
+    relu: pl.ImageClassifier, images: pl.Images
+) -> None:
+    fractions = []
+    for a in pl.explain_stream(relu, images, method="smoothgrad", samples=40):
+        assert a.scores.shape == images.features.shape
+        waiting = a.extras[STEPS] == 0
+        assert torch.equal(a.error == inf, waiting)
+        assert not a.scores[waiting].any()
+        fractions.append(a.work.fraction)
+        assert a.step == len(fractions)
+    assert fractions == sorted(fractions)
+    assert fractions[0] < SIZE / COUNT
+    assert fractions[-1] == pytest.approx(1)
+
+
+def test_a_tolerance_is_each_groups_own(relu: pl.ImageClassifier, images: pl.Images) -> None:
+    a = pl.explain(relu, images, method="smoothgrad", tolerance=0.3)
+    assert a.worst_error <= 0.3
+    assert len(set(a.extras[STEPS].tolist())) > 1, "the case does not tell groups from the whole"
+    for i in range(COUNT):
+        assert a[i].step == a.extras[STEPS][i]
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "integrated_gradients", "occlusion", "saliency"])
+def test_what_was_cut_short_is_run_again_as_it_was(name: str, relu: pl.ImageClassifier, images: pl.Images) -> None:
+    a = pl.explain(relu, images, method=name, deadline=1e-9, **QUICK.get(name, {}))
+    assert torch.equal(a.extras[STEPS], torch.ones(COUNT, dtype=torch.long)), "each group's first answer is waited for"
+    assert again(relu, images, a).scores.equal(a.scores)
+    run = replay(record(relu, images, a), model=relu)
+    assert run.identical
+    assert isinstance(run.attribution, pl.Attribution)
+    assert run.attribution.extras[STEPS].equal(a.extras[STEPS])
+    assert run.attribution.work == a.work
+
+
+def test_cancelling_leaves_the_rest_unbegun(relu: pl.ImageClassifier, images: pl.Images) -> None:
+    asked = iter([False] * 2 + [True] * 9)
+    a = pl.explain(relu, images, method="smoothgrad", samples=64, cancelled=lambda: next(asked))
+    assert a.step == 3
+    assert a.extras[STEPS].tolist() == [3] * SIZE + [0] * (COUNT - SIZE)
+    assert replay(record(relu, images, a), model=relu).identical
+
+
+def test_options_are_checked_before_any_work(relu: pl.ImageClassifier, images: pl.Images) -> None:
+    with pytest.raises(ValueError, match="samples"):
+        pl.explain_stream(relu, images, method="smoothgrad", samples=1)
+
+
+def test_an_error_names_the_picture(relu: pl.ImageClassifier, images: pl.Images) -> None:
+    features = images.features.clone()
+    features[5] = 0.5
+    flat = replace(images, features=features)
+    with pytest.raises(ValueError, match=images.names[5]):
+        pl.explain(relu, flat, method="smoothgrad", noise_rule="inverse_square")
