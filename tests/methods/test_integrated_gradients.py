@@ -160,7 +160,7 @@ def test_other_outputs_are_complete_too(smooth: pl.ImageClassifier, output: str)
 def test_every_answer_on_the_way_is_usable_and_the_last_is_the_rule(smooth: pl.ImageClassifier) -> None:
     images = pictures(smooth)
     answers = list(integrated_gradients.stream(smooth, images, TARGET, steps=55, rule="midpoint"))
-    assert len(answers) == 6
+    assert len(answers) == 11
     for a in answers[:-1]:
         assert a.worst_error < 0.2
         torch.testing.assert_close(a.error.double(), true_gap(smooth, images, a), rtol=1e-2, atol=1e-5)
@@ -232,9 +232,9 @@ def test_refinement_closes_the_gap_better_than_as_many_points_of_a_rule(small_ne
 def test_refinement_turns_first_to_the_images_with_the_largest_gaps(relu: pl.ImageClassifier) -> None:
     answers = list(integrated_gradients.stream(relu, pictures(relu), TARGET, steps=10, rule="left", refinements=60))
     left_for_later = False
-    for before, after in itertools.pairwise(answers[:4]):
+    for before, after in itertools.pairwise(answers[1:5]):
         large = before.error >= before.error.max() / 2
-        assert after.work.backwards - before.work.backwards == 10 * int(large.sum())
+        assert after.work.backwards - before.work.backwards == 5 * int(large.sum())
         assert torch.equal(after.scores[~large], before.scores[~large])
         left_for_later |= not large.all()
     assert left_for_later, "the case has no image whose gap is small beside another'"
@@ -267,7 +267,7 @@ def test_a_linear_path_asks_for_no_more_points(linear: pl.ImageClassifier) -> No
 def test_the_error_counts_the_draws_that_are_missing(smooth: pl.ImageClassifier) -> None:
     images = pictures(smooth)
     answers = list(integrated_gradients.stream(smooth, images, TARGET, baseline="uniform", draws=4, steps=10))
-    assert [a.worst_error for a in answers[:3]] == pytest.approx([0.75, 0.5, 0.25])
+    assert [a.worst_error for a in answers[1:6:2]] == pytest.approx([0.75, 0.5, 0.25])  # each draw takes two steps
     assert answers[-1].worst_error < 1e-3
     a = pl.explain(smooth, images, method="integrated_gradients", baseline="uniform", draws=4, tolerance=0.01, target=TARGET)
     torch.testing.assert_close(

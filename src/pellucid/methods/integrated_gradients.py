@@ -14,7 +14,7 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.paths import Point, Refinement, Rule, joined, quadrature, rounds
 from pellucid.methods import methods
 from pellucid.models.gradients import Gradients
-from pellucid.models.image import BATCH, ImageClassifier, Output
+from pellucid.models.image import GRADIENT_BATCH, ImageClassifier, Output
 from pellucid.stream import Preset
 
 HELD = 128
@@ -119,7 +119,7 @@ def integrated_gradients(
         ends = [_ends(model, *path, output) for path in zip(starts, inputs.features, target, strict=True)]
         mean.begin(starts, ends)
         kept: list[list[Point]] = [[] for _ in ends]
-        for chosen in rounds(steps, BATCH):
+        for chosen in rounds(steps, GRADIENT_BATCH):
             for image in range(len(inputs)):
                 visited = points(image, starts[image : image + 1], positions[chosen].tolist())
                 mean.add(image, visited, weights[chosen].tolist())
@@ -131,7 +131,7 @@ def integrated_gradients(
                 refined[image].add_path(draw, joined(kept[image], first, last))
             kept.clear()  # from here on a refinement holds what it needs, and no more
     if refinements:
-        size = max(map(len, rounds(steps, BATCH)))  # no step of refinement takes longer than one of the rule
+        size = max(map(len, rounds(steps, GRADIENT_BATCH)))  # no step of refinement takes longer than one of the rule
         yield from _refine(mean, refined, lambda draw, image: start(draw, inputs[image]), points, draws, refinements, size)
 
 
@@ -185,7 +185,9 @@ class _Mean:
         self, inputs: Images, target: Int64[Tensor, " batch"], draws: int, planned: int, unit: str, notes: dict[str, str]
     ) -> None:
         self.target, self.draws, self.planned, self.unit, self.notes = target, draws, planned, unit, notes
-        self.scores, self.baseline = torch.zeros_like(inputs.features), torch.zeros_like(inputs.features)
+        self.scores = torch.zeros_like(inputs.features)
+        self.baseline = torch.zeros_like(inputs.features) if draws > 1 else None
+        """The sum over draws; a single draw's is where the paths start."""
         self.integral, self.change, self.scale = torch.zeros(3, len(inputs), dtype=torch.float64)
         self.weight = 0.0
         self.passes = self.forwards = 0
@@ -207,7 +209,8 @@ class _Mean:
         """To be called when every image has been given its points of a round, whose weights sum to `weight`."""
         self.weight += weight
         self.passes += points * len(self.target)
-        self.baseline += weight * self._starts
+        if self.baseline is not None:
+            self.baseline += weight * self._starts
         self.change += weight * (self._ends[:, 1] - self._ends[:, 0])
         self.scale += weight * self._ends.abs().amax(1)
 
@@ -227,7 +230,11 @@ class _Mean:
             work=Work(self.forwards + self.passes, self.passes, done / self.planned),
             unit=self.unit,
             notes=self.notes,
-            extras={"baseline": self.baseline / self.weight, "change": change.float(), "completeness_gap": gap},
+            extras={
+                "baseline": self._starts if self.baseline is None else self.baseline / self.weight,
+                "change": change.float(),
+                "completeness_gap": gap,
+            },
         )
 
 
