@@ -15,6 +15,8 @@ from pellucid.planted import plants
 from pellucid.trust import FLOOR, ORDERS, STEPS, Evidence, Trust, at_full_length, judged, passes, planned
 
 GOOD = Interval(0.3, 0.2, 0.4)
+LATER = ("holds up", "has not settled")
+"""The verdicts that a network which has learned nothing leaves no room for."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,8 @@ def explained(planted: Any, method: str, count: int = 4, **options: Any) -> tupl
     ],
 )
 def test_the_verdict_is_the_first_that_the_evidence_calls_for(evidence, verdict):
-    assert judged(*evidence, probability=True) == verdict
+    assert judged(*evidence, probability=True, weights=100.0) == verdict
+    assert judged(*evidence, probability=True, weights=1.0) == ("little to explain" if verdict in LATER else verdict)
 
 
 @pytest.mark.parametrize("method", ["occlusion", "grad_cam", "saliency", "lime"])
@@ -81,6 +84,17 @@ def test_on_a_network_with_random_weights_nothing_holds_up(planted, method, seed
     options: dict[str, Any] = {"samples": 300} if method == "lime" else {}
     a = pl.explain(knows_nothing, images, method=method, **options)
     assert "holds up" not in {e.verdict for e in pl.trust(knows_nothing, images, a).evidence}
+
+
+def test_a_map_that_is_faithful_to_random_weights_is_not_trusted_either(imagenet):
+    """Of all shipped photographs, the one whose map gained most on a network of random weights."""
+    knows_nothing = randomized(imagenet, 1)
+    images = imagenet.read("observation:9")
+    a = pl.explain(knows_nothing, images, method="grad_cam")
+    (e,) = pl.trust(knows_nothing, images, a).evidence
+    assert judged(e.advantage, e.worth, e.randomised, e.seeds, probability=True, weights=100.0) == "holds up"
+    assert e.verdict == "little to explain"
+    assert e.order < 4
 
 
 @pytest.mark.parametrize(
@@ -147,10 +161,10 @@ def test_the_words_are_those_of_the_reason():
     """A map that gained over random orders, and was called no better since it does not repeat, must not be told that it gained
     nothing."""
 
-    def evidence(seeds, low):
+    def evidence(seeds, low, worth=0.9, weights=100.0):
         gained = Interval(0.13, low, 0.18)
-        verdict = judged(gained, 0.9, 0.1, seeds, probability=True)
-        return Evidence(verdict, 0.1, "error", seeds, gained, 0.9, 0.1, Work(1, 1, 1.0))
+        verdict = judged(gained, worth, 0.1, seeds, probability=True, weights=weights)
+        return Evidence(verdict, 0.1, "error", seeds, gained, worth, 0.1, weights, Work(1, 1, 1.0))
 
     luck, nothing, held = evidence(0.13, 0.08), evidence(0.9, -0.01), evidence(0.9, 0.08)
     assert luck.verdict == nothing.verdict == "no better than random"
@@ -158,6 +172,11 @@ def test_the_words_are_those_of_the_reason():
     assert nothing.sentence.startswith("Removing the pixels that it ranks first hurts the answer no more")
     assert luck.advice != nothing.advice
     assert evidence(math.nan, 0.08).sentence == luck.sentence
+    little, unlearned = evidence(0.9, 0.08, worth=0.2), evidence(0.9, 0.08, weights=1.0)
+    assert little.verdict == unlearned.verdict == "little to explain"
+    assert little.sentence.startswith("Less than a third of the class's probability comes from the picture")
+    assert unlearned.sentence.startswith("The network's weights are in no more order than weights drawn at random")
+    assert "checkpoint" in unlearned.advice
     both = Trust((held, luck, nothing), Work(1, 1, 1.0))
     assert (both.verdict, both.sentence, both.advice) == (luck.verdict, luck.sentence, luck.advice)
 

@@ -22,6 +22,7 @@ from pellucid.methods import methods
 from pellucid.metrics.deletion import deletion
 from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import ImageClassifier
+from pellucid.models.learned import order
 from pellucid.models.load import load_classifier
 from pellucid.models.randomized import PICTURES, randomized
 from pellucid.ranks import spearman
@@ -42,8 +43,10 @@ SAME = 0.9
 WORTH = 0.05
 """What a map must gain over random orders, as a share of what all the picture is worth to the answer."""
 ANSWERS = 1 / 3
-"""How much of the target's probability must come from the picture, for there to be something to explain. Networks with random
-weights, on which a map may be faithful and yet explain nothing, stayed below 0.27 on the shipped photographs."""
+"""How much of the target's probability must come from the picture, for there to be something to explain."""
+LEARNED = 6.0
+"""Order of a network's weights below which it has learned nothing, so that a map may be faithful to it and yet explain nothing.
+Weights redrawn or fresh stayed below 4, and networks trained for seconds were above 11."""
 REPEATS = 0.5
 """A second run on the same network is taken to agree at least so much: below, its agreement is too uncertain to divide by, and
 chance alone would tell that a map of a few superpixels does not depend on the model."""
@@ -85,6 +88,11 @@ NOISY = (
     "Do not rely on it; take many more samples or another method, and see whether that one repeats.",
 )
 """Of a map that is no better than random since it does not repeat."""
+UNLEARNED = (
+    "The network's weights are in no more order than weights drawn at random: it has learned nothing that a map could show.",
+    "See whether its weights were loaded: a checkpoint whose names do not fit may be passed over without a word.",
+)
+"""Of a map on such a network, with little to explain for that reason."""
 
 
 @final
@@ -107,6 +115,8 @@ class Evidence:
     randomised: float
     """Rank correlation with the map on a network with random weights, in either direction, in units of what a second run on the
     same network reaches: 1 does not depend on the model, 0 has nothing left of it."""
+    order: float
+    """How much more order the network's weights have than weights drawn at random, in standard errors (`models.learned`)."""
     cost: Work
     """Of the explanation, for all of its images."""
 
@@ -122,7 +132,9 @@ class Evidence:
 
     @property
     def _words(self) -> tuple[str, str]:
-        return NOISY if self.verdict == "no better than random" and is_noise(self.seeds) else SENTENCES[self.verdict]
+        if self.verdict == "no better than random" and is_noise(self.seeds):
+            return NOISY
+        return UNLEARNED if self.verdict == "little to explain" and self.order < LEARNED else SENTENCES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"sentence": self.sentence, "advice": self.advice}
@@ -211,14 +223,14 @@ def trust(
     randomised = spearman(attribution.map(), other.map()).abs() / own.clamp(min=REPEATS)
     distance = DISTANCE * min(images.features.shape[2:])
     seeds = None if second is None else correlation(far(attribution.map(), distance), far(second.map(), distance))
-    curve = m.extras["curve"]
+    curve, weights = m.extras["curve"], order(model.module)
     found: list[Evidence] = []
     for n in range(len(images)):
         limits = ("advantage", "advantage_low", "advantage_high")  # which a map that gives no order does not have
         advantage = Interval(*(float(m.extras[name][n]) if name in m.extras else math.nan for name in limits))
         worth = float(curve[n, 0] - curve[n, -1])
         settled = None if seeds is None else at_full_length(float(seeds[n]), plan.times)
-        verdict = judged(advantage, worth, float(randomised[n]), settled, output == "probability")
+        verdict = judged(advantage, worth, float(randomised[n]), settled, output == "probability", weights)
         found.append(
             Evidence(
                 verdict=verdict,
@@ -228,6 +240,7 @@ def trust(
                 advantage=advantage,
                 worth=worth,
                 randomised=float(randomised[n]),
+                order=weights,
                 cost=attribution.work,
             )
         )
@@ -239,13 +252,20 @@ def is_noise(seeds: float | None) -> bool:
     return seeds is not None and not seeds >= NOISE
 
 
-def judged(advantage: Interval, worth: float, randomised: float, seeds: float | None, probability: bool) -> Verdict:
+def judged(
+    advantage: Interval,
+    worth: float,
+    randomised: float,
+    seeds: float | None,
+    probability: bool,
+    weights: float,
+) -> Verdict:
     """The first of the verdicts that the evidence calls for. Whatever cannot be told counts against the map."""
     if not randomised < SAME:
         return "does not depend on the model"
     if is_noise(seeds) or not (advantage.low > 0 and advantage.value >= WORTH * abs(worth)):
         return "no better than random"
-    if probability and not worth >= ANSWERS:
+    if (probability and not worth >= ANSWERS) or weights < LEARNED:
         return "little to explain"
     if seeds is not None and not seeds >= SETTLED:
         return "has not settled"

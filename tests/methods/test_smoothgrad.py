@@ -236,7 +236,9 @@ def test_tolerance_stops_when_the_error_is_small_enough() -> None:
 def test_an_image_of_one_value_has_no_inverse_square_noise(linear: ImageClassifier) -> None:
     features = torch.cat([pictures(linear, 1).features, torch.full((1, 3, 8, 8), 0.25)])
     images = linear.from_features(features)
-    with pytest.raises(ValueError, match=r"features 1 has one value only, and noise_rule='inverse_square' divides by its range"):
+    with pytest.raises(
+        ValueError, match=r"features 1 has one value only, and noise_rule='inverse_square' divides by its range"
+    ):
         smoothgrad(linear, images, TARGET[:2], noise_rule="inverse_square")
     a = smoothgrad(linear, images, TARGET[:2], samples=4)  # a share of nothing is nothing
     assert torch.isfinite(a.scores).all()

@@ -1510,6 +1510,8 @@ export interface components {
             worth: number | null;
             /** Randomised */
             randomised: number | null;
+            /** Order */
+            order: number | null;
             cost: components["schemas"]["WorkDone"];
         };
         /** ExplainBody */

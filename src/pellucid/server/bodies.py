@@ -324,6 +324,7 @@ class EvidenceEntry(Said):
     advantage: IntervalEntry
     worth: Number
     randomised: Number
+    order: Number
     cost: WorkDone
 
 
