@@ -82,8 +82,8 @@ def tiny(kind: str = "bert", head: str = "Model", **options: Any) -> pl.TextEnco
     return pl.TextEncoder(module(kind, head, **options), tokenizer(kind, options.get("longest", 64)), name=f"tiny {kind}")
 
 
-def written(folder: Path, kind: str = "bert", head: str = "Model") -> Path:
+def written(folder: Path, kind: str = "bert", head: str = "Model", longest: int = 64) -> Path:
     """The same as a folder, as `transformers` saves it."""
-    module(kind, head).save_pretrained(folder)
-    tokenizer(kind).save_pretrained(folder)
+    module(kind, head, longest).save_pretrained(folder)
+    tokenizer(kind, longest).save_pretrained(folder)
     return folder

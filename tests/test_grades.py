@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import pellucid as pl
-from pellucid.grades import _ranks, grade, ranked_above
+from pellucid.grades import grade, places, ranked_above
 from pellucid.planted import plants
 from tests.cli.command import shell
 
@@ -26,7 +26,7 @@ def test_is_the_area_under_the_roc_curve_with_ties():
 def test_ranks_are_sure_where_methods_differ_and_wide_where_they_do_not():
     draw = np.random.default_rng(0)
     noise = draw.normal(size=60)
-    ranks = _ranks({"best": 5 + noise, "one": noise, "other": noise[::-1].copy(), "none": np.array([])}, 0)
+    ranks = places({"best": 5 + noise, "one": noise, "other": noise[::-1].copy(), "none": np.array([])}, 0)
     assert ranks["best"] == (1, 1)
     assert ranks["one"][0] == ranks["other"][0] == 2
     assert ranks["one"][1] == ranks["other"][1] == 3

@@ -85,7 +85,7 @@ def grade(
                 mine.add_photographs(model, photographs, name, options.get(name, {}), seed)
             except ValueError as error:
                 mine.failed.append(f"photographs: {error}")
-    ranks = _ranks({name: one.scores() for name, one in raw.items()}, seed)
+    ranks = places({name: one.scores() for name, one in raw.items()}, seed)
     grades = [one.grade(name, ranks.get(name)) for name, one in raw.items()]
     progress(1.0, "graded")
     return tuple(sorted(grades, key=lambda g: (g.rank is None, sum(g.rank or (0, 0)), g.method)))
@@ -147,18 +147,21 @@ def ranked_above(
     maps: Float32[Tensor, "batch height width"], mask: Bool[Tensor, "batch height width"]
 ) -> Float32[Tensor, " batch"]:
     """The probability that a pixel inside the mask has a higher score than one outside, ties counted half."""
-    found: list[float] = []
-    for scores, inside in zip(maps.flatten(1), mask.flatten(1), strict=True):
-        values, number = torch.unique(scores, return_inverse=True)
-        within = torch.bincount(number[inside], minlength=len(values)).double()
-        beyond = torch.bincount(number[~inside], minlength=len(values)).double()
-        below = beyond.cumsum(0) - beyond
-        found.append(float((within * (below + beyond / 2)).sum() / (within.sum() * beyond.sum())))
-    return torch.tensor(found)
+    pairs = zip(maps.flatten(1), mask.flatten(1), strict=True)
+    return torch.tensor([probability_above(scores, inside) for scores, inside in pairs])
 
 
-def _ranks(scores: Mapping[str, Float64[np.ndarray, " image"]], seed: int) -> dict[str, tuple[int, int]]:
-    """Between which places 95 % of resamples of the images put each method that answered for all of them."""
+def probability_above(scores: Float32[Tensor, " place"], inside: Bool[Tensor, " place"]) -> float:
+    """The probability that a place inside has a higher score than one outside, ties counted half."""
+    values, number = torch.unique(scores, return_inverse=True)
+    within = torch.bincount(number[inside], minlength=len(values)).double()
+    beyond = torch.bincount(number[~inside], minlength=len(values)).double()
+    below = beyond.cumsum(0) - beyond
+    return float((within * (below + beyond / 2)).sum() / (within.sum() * beyond.sum()))
+
+
+def places(scores: Mapping[str, Float64[np.ndarray, " image"]], seed: int) -> dict[str, tuple[int, int]]:
+    """Between which places 95 % of resamples of the images, or texts, put each method that answered for all of them."""
     longest = max((len(values) for values in scores.values()), default=0)
     complete = [name for name, values in scores.items() if len(values) == longest > 0]
     if not complete:
@@ -166,6 +169,6 @@ def _ranks(scores: Mapping[str, Float64[np.ndarray, " image"]], seed: int) -> di
     table = np.stack([scores[name] for name in complete])
     chosen = np.random.default_rng(seed).integers(0, longest, (RESAMPLES, longest))
     means = table[:, chosen].mean(2)
-    places = 1 + (means[None, :, :] > means[:, None, :] + 1e-12).sum(1)
-    low, high = np.quantile(places, [0.025, 0.975], axis=1, method="nearest").astype(int)
+    place = 1 + (means[None, :, :] > means[:, None, :] + 1e-12).sum(1)
+    low, high = np.quantile(place, [0.025, 0.975], axis=1, method="nearest").astype(int)
     return {name: (int(low[n]), int(high[n])) for n, name in enumerate(complete)}

@@ -1,7 +1,8 @@
 """`pellucid benchmark [METHOD...]`"""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -12,18 +13,32 @@ from pellucid.cli.console import json_flag, model_flag, print_json, print_table,
     params=[model_flag, json_flag], epilog="Example: pellucid benchmark saliency integrated_gradients --photographs 3"
 )
 @click.argument("names", nargs=-1, metavar="[METHOD]...")
+@click.option("--text", is_flag=True, help="Grade the methods that score the tokens of a text.")
 @click.option("--photographs", type=click.IntRange(0, 10), default=10, show_default=True, help="Observation images to take.")
 @click.option("--no-plants", is_flag=True, help="Leave out the networks whose cause is known.")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Makes it repeatable.")
+@click.pass_context
 def benchmark(
-    names: tuple[str, ...], photographs: int, no_plants: bool, markdown: bool, seed: int, model: str, as_json: bool
+    context: click.Context,
+    names: tuple[str, ...],
+    text: bool,
+    photographs: int,
+    no_plants: bool,
+    markdown: bool,
+    seed: int,
+    model: str,
+    as_json: bool,
 ) -> int:
     """Grade methods, all of them by default: do they find a planted cause, and do their maps hold up on photographs?
 
     Plants are small networks trained here, in seconds, on data made here, so that what decides is known. Each grade has its
-    95 % interval over images; RANK says between which places 95 % of resamples put the method.
+    95 % interval over images; RANK says between which places 95 % of resamples put the method. With --text the methods are
+    those that score tokens, and the photographs worked examples of question answering by --model, "minilm-qa" by default.
     """
+    if text:
+        given = context.get_parameter_source("model") is not click.core.ParameterSource.DEFAULT
+        return _text(names, no_plants, markdown, seed, model if given else "minilm-qa", as_json)
     from pellucid.grades import grade
     from pellucid.methods import methods
     from pellucid.models.load import load_classifier
@@ -52,16 +67,11 @@ def benchmark(
     rows = [
         (
             g.method, _between(g.found), _between(g.advantage), _between(g.randomised), _between(g.holds_up),
-            "-" if g.rank is None else f"{g.rank[0]} to {g.rank[1]}", f"{g.passes:.0f}", f"{g.seconds:.2g} s",
+            _rank(g.rank), f"{g.passes:.0f}", f"{g.seconds:.2g} s",
         )
         for g in grades
     ]  # fmt: skip
-    header = ("METHOD", "FINDS THE CAUSE", "OVER RANDOM", "RANDOM WEIGHTS", "HOLDS UP", "RANK", "PASSES", "TIME")
-    if markdown:
-        for cells in (header, ["---"] * len(header), *rows):
-            click.echo(f"| {' | '.join(cells)} |")
-    else:
-        print_table(header, rows)
+    _print(("METHOD", "FINDS THE CAUSE", "OVER RANDOM", "RANDOM WEIGHTS", "HOLDS UP", "RANK", "PASSES", "TIME"), rows, markdown)
     for g in grades:
         if g.failed:
             click.echo(f"{g.method}: {g.failed}", err=True)
@@ -70,3 +80,51 @@ def benchmark(
 
 def _between(interval: Any) -> str:
     return "-" if interval is None else f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _text(names: tuple[str, ...], no_plants: bool, markdown: bool, seed: int, model: str, as_json: bool) -> int:
+    from pellucid.analysis.planted_text import Plant, plant_text
+    from pellucid.analysis.token_scores import TokenMethod
+    from pellucid.grades_text import grade_text
+    from pellucid.models.load import load_encoder
+    from pellucid.registry import UnknownName, unknown
+
+    known: tuple[TokenMethod, ...] = get_args(TokenMethod)
+    for name in names:
+        if name not in known:
+            raise UnknownName(unknown("method for text", name, known))
+    chosen: list[TokenMethod] = [name for name in known if not names or name in names]
+    kinds: tuple[Plant, ...] = () if no_plants else get_args(Plant)
+    with progress(1.0, "plants") as advance:
+        grown = []
+        for n, kind in enumerate(kinds):
+            advance(0.5 * n / len(kinds), f"training the plant {kind}")
+            grown.append(plant_text(kind, seed))
+        encoder = load_encoder(model)
+        grades = grade_text(chosen, grown, encoder, seed=seed, progress=lambda share, what: advance(0.5 + 0.5 * share, what))
+    if as_json:
+        print_json({"model": model, "seed": seed, "plants": {
+            one.name: {"description": one.description, "accuracy": one.accuracy} for one in grown
+        }, "grades": [asdict(g) for g in grades]})  # fmt: skip
+        return 0
+    rows = [
+        (
+            g.method, _between(g.found), _between(g.comprehensiveness), _between(g.sufficiency), _rank(g.rank),
+            f"{g.passes:.0f}", f"{g.seconds:.2g} s",
+        )
+        for g in grades
+    ]  # fmt: skip
+    _print(("METHOD", "FINDS THE CAUSE", "COMPREHENSIVE", "SUFFICIENT", "RANK", "PASSES", "TIME"), rows, markdown)
+    return 0
+
+
+def _print(header: Sequence[str], rows: Sequence[Sequence[str]], markdown: bool) -> None:
+    if not markdown:
+        print_table(header, rows)
+        return
+    for cells in (header, ["---"] * len(header), *rows):
+        click.echo(f"| {' | '.join(cells)} |")
+
+
+def _rank(rank: tuple[int, int] | None) -> str:
+    return "-" if rank is None else f"{rank[0]} to {rank[1]}"

@@ -1,0 +1,122 @@
+"""Methods for text graded: do they find the words that decide, and does the answer hang on what they rank first; at what price?
+
+The encoders of `planted_text` are taught a rule, so that the words that decide are known and shown to decide. In the worked
+examples for question answering nobody knows them; there it is measured what removing words does to the answer.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from jaxtyping import Float64
+
+from pellucid.analysis.erasure import comprehensiveness, sufficiency
+from pellucid.analysis.passages import examples
+from pellucid.analysis.planted_text import TextPlant
+from pellucid.analysis.token_scores import TokenMethod, TokenScores, token_scores
+from pellucid.grades import Progress, places, probability_above
+from pellucid.measurement import Interval, bootstrap
+from pellucid.models.text import TextEncoder
+from pellucid.trust import passes
+
+
+@final
+@dataclass(frozen=True)
+class TextGrade:
+    """How one method did."""
+
+    method: str
+    found: Interval | None
+    """On planted encoders: the probability that a word of the rule ranks above another one (area under the ROC curve); 0.5 is
+    chance. Mean over the texts of all plants; None where there were no plants."""
+    by_plant: Mapping[str, float]
+    comprehensiveness: Interval | None
+    """In the examples: how much more of the answer's probability goes with the words it ranks first than with random ones."""
+    sufficiency: Interval | None
+    """How much more of it stays with those words alone than with random ones: above 0 is good, unlike in the bare metric."""
+    rank: tuple[int, int] | None
+    """Place among the methods by `found` (by `comprehensiveness` without plants), 1 being best: 95 % of resamples lie between
+    these."""
+    passes: float
+    """A text, a gradient counted as three; in the examples, or on plants where there were none."""
+    seconds: float
+    """A text, on this machine."""
+
+
+def grade_text(
+    names: Sequence[TokenMethod],
+    plants: Sequence[TextPlant],
+    encoder: TextEncoder | None = None,
+    *,
+    orders: int = 20,
+    seed: int = 0,
+    progress: Progress = lambda share, what: None,
+) -> tuple[TextGrade, ...]:
+    """Each method of `token_scores` by name, with its defaults, best first.
+
+    `encoder` answers the questions of the worked examples. Random rankings, `orders` of them, come from `seed`.
+    """
+    raw: dict[TokenMethod, _Raw] = {name: _Raw() for name in names}
+    for n, (name, mine) in enumerate(raw.items()):
+        for plant in plants:
+            progress(n / len(raw), f"{name} on {plant.name}")
+            mine.add_plant(plant, name, seed)
+        if encoder is not None:
+            progress((n + 0.5) / len(raw), f"{name} on the examples")
+            mine.add_examples(encoder, name, orders, seed)
+    ranks = places({name: one.scores() for name, one in raw.items()}, seed)
+    grades = [one.grade(name, ranks.get(name)) for name, one in raw.items()]
+    progress(1.0, "graded")
+    return tuple(sorted(grades, key=lambda g: (g.rank is None, sum(g.rank or (0, 0)), g.method)))
+
+
+@dataclass
+class _Raw:
+    """What is gathered of one method."""
+
+    found: dict[str, list[float]] = field(default_factory=dict)
+    lost: list[float] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
+    passes: float = 0.0
+    seconds: float = 0.0
+
+    def add_plant(self, plant: TextPlant, name: TokenMethod, seed: int) -> None:
+        scores = self._scored(plant.encoder, plant.tokens, name, seed)
+        self.found[plant.name] = [
+            probability_above(row[~row.isnan()], cause[~row.isnan()])
+            for row, cause in zip(scores.scores, plant.cause, strict=True)
+        ]
+
+    def add_examples(self, encoder: TextEncoder, name: TokenMethod, orders: int, seed: int) -> None:
+        scores = self._scored(encoder, [(one.question, one.context) for one in examples().values()], name, seed)
+        for measured, gained, sign in ((comprehensiveness, self.lost, 1), (sufficiency, self.kept, -1)):
+            m = measured(encoder, scores, orders=orders, seed=seed)
+            assert m.chance is not None
+            gained += (sign * (m.values - m.chance)).tolist()
+
+    def _scored(self, encoder: TextEncoder, texts: object, name: TokenMethod, seed: int) -> TokenScores:
+        start = time.perf_counter()
+        scores = token_scores(encoder, texts, method=name, seed=seed)  # pyright: ignore[reportArgumentType]
+        self.seconds, self.passes = (time.perf_counter() - start) / len(scores), passes(scores.work) / len(scores)
+        return scores
+
+    def scores(self) -> Float64[np.ndarray, " text"]:
+        """What the method is ranked by."""
+        return np.array([value for one in self.found.values() for value in one] or self.lost, dtype=np.float64)
+
+    def grade(self, name: str, rank: tuple[int, int] | None) -> TextGrade:
+        def over(values: Sequence[float]) -> Interval | None:
+            return bootstrap(np.array(values, dtype=np.float64)) if len(values) else None
+
+        return TextGrade(
+            name,
+            found=over([value for one in self.found.values() for value in one]),
+            by_plant={title: float(np.mean(values)) for title, values in self.found.items()},
+            comprehensiveness=over(self.lost),
+            sufficiency=over(self.kept),
+            rank=rank,
+            passes=self.passes,
+            seconds=self.seconds,
+        )
