@@ -151,7 +151,7 @@ BASE = {"lime": 50, "smoothgrad": 16, "integrated_gradients": 16, REFINED: 16}
 def memory(methods: Sequence[str]) -> None:
     print(f"{'MiB above the level after a warm pass':<40}{'times':>6}{'images':>7}{'risen':>8}{'answers':>9}{'rest':>7}")
     for name in methods or [*pl.methods, REFINED, "filters"]:
-        for times, count in [(1, 1), (4, 1), (16, 1), (1, 4), (1, 16)]:
+        for times, count in [(1, 1), (4, 1), (16, 1), (1, 4), (1, 16), (1, 64)]:
             if times > 1 and name not in BASE:
                 continue
             command = [sys.executable, __file__, "one", name, str(times), str(count)]

@@ -10,10 +10,13 @@ from torch import Tensor
 import pellucid as pl
 from pellucid.inputs.augment import generator
 from pellucid.inputs.image import normalised
+from pellucid.models.learned import order
+from pellucid.models.randomized import randomized
 from pellucid.planted import Plant, grown_from, plant, plants
 from pellucid.planted.evidence import evidence
 from pellucid.planted.rules import RULES
 from pellucid.planted.scenes import Scenes, as_bytes
+from pellucid.trust import LEARNED
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,15 @@ def test_the_others_of_a_scene_differ_inside_the_mask_alone(name: str) -> None:
 def test_the_pictures_hold_bytes(name: str) -> None:
     values = RULES[name].draw(generator(1), 10).values * 255
     torch.testing.assert_close(values, values.round(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", plants)
+def test_its_weights_are_in_the_order_that_learning_gives(garden: Mapping[str, Plant], name: str) -> None:
+    """Trained for seconds, and told at once from the same network with its weights drawn anew."""
+    model = garden[name].model
+    assert order(model.module) > 1.5 * LEARNED
+    for seed in range(3):
+        assert order(randomized(model, seed).module) < 4
 
 
 def test_every_corner_carries_a_mark_and_every_cell_a_shape() -> None:

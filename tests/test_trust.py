@@ -1,5 +1,7 @@
 """The evidence and its verdict: right on controls, on a network that knows nothing, and within its budget."""
 
+import copy
+import importlib
 import math
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ from pellucid.models.randomized import randomized
 from pellucid.planted import plants
 from pellucid.trust import FLOOR, ORDERS, STEPS, Evidence, Trust, at_full_length, judged, passes, planned
 
+trust_module = importlib.import_module("pellucid.trust")
 GOOD = Interval(0.3, 0.2, 0.4)
 LATER = ("holds up", "has not settled")
 """The verdicts that a network which has learned nothing leaves no room for."""
@@ -140,6 +143,27 @@ def test_same_seed_same_evidence_and_the_model_is_left_alone(planted):
     one, other = (pl.trust(planted.model, images, a, seed=3) for _ in range(2))
     assert [e.to_json() for e in one.evidence] == [e.to_json() for e in other.evidence]
     assert all(torch.equal(v, before[k]) for k, v in planted.model.module.state_dict().items())
+
+
+def test_random_weights_are_drawn_once_for_maps_of_one_network(planted, monkeypatch):
+    drawn: list[int] = []
+    real = trust_module.randomized
+    monkeypatch.setattr(trust_module, "randomized", lambda model, seed: drawn.append(seed) or real(model, seed))
+    grown = planted.model
+    model = pl.ImageClassifier(copy.deepcopy(grown.module), size=grown.size, mean=grown.mean, std=grown.std)
+    images = planted.images[:2]
+    a, b = (pl.explain(model, images, method=name) for name in ("saliency", "input_x_gradient"))
+    first, second = pl.trust(model, images, a), pl.trust(model, images, b)
+    assert drawn == [0]
+    assert second.work.forwards < first.work.forwards  # what was there already costs nothing
+    assert pl.trust(model, images, a).evidence == first.evidence
+    pl.trust(model, images, a, seed=5)
+    assert drawn == [0, 5]
+    with torch.no_grad():
+        next(model.module.parameters()).mul_(1.5)
+    changed = pl.trust(model, images, a, seed=5)
+    assert drawn == [0, 5, 5], "another weight, another network"
+    assert changed.evidence != first.evidence
 
 
 def test_the_worst_verdict_speaks_for_all(planted):

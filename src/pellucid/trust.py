@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.again import again, check_explained
 from pellucid.attribution import Attribution, Work
@@ -21,9 +22,10 @@ from pellucid.measurement import Interval
 from pellucid.methods import methods
 from pellucid.metrics.deletion import deletion
 from pellucid.metrics.seed_stability import other_seed
-from pellucid.models.image import ImageClassifier
+from pellucid.models.image import Engine, ImageClassifier
 from pellucid.models.learned import order
 from pellucid.models.load import load_classifier
+from pellucid.models.prepared import Values
 from pellucid.models.randomized import PICTURES, randomized
 from pellucid.ranks import spearman
 from pellucid.stream import drain
@@ -208,7 +210,7 @@ def trust(
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
     pays = passes(attribution.work) * plan.share > WORTH_PREPARING
-    weightless = replace(randomized(asked.on("torch"), seed), prepare=pays, engine=asked.engine if pays else "torch")
+    weightless, made = _weightless.of(asked, seed, pays, asked.engine if pays else "torch")
     other = again(weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed)
     progress(0.4)
     output = "logit" if attribution.against is not None else "probability"
@@ -217,7 +219,7 @@ def trust(
     )
     m = drain(curves, lambda step: progress(0.4 + 0.6 * step.work.fraction))
     progress(1.0)
-    runs = [run.work for run in (second, other) if run is not None] + [m.work, Work(2 * PICTURES, 0, 1.0)]
+    runs = [run.work for run in (second, other) if run is not None] + [m.work, made]
     work = Work(sum(one.forwards for one in runs), sum(one.backwards for one in runs), 1.0)
     own = torch.ones(len(images)) if second is None else spearman(attribution.map(), second.map())
     randomised = spearman(attribution.map(), other.map()).abs() / own.clamp(min=REPEATS)
@@ -245,6 +247,27 @@ def trust(
             )
         )
     return Trust(tuple(found), work)
+
+
+class _Weightless:
+    """The network with random weights that was asked last, for the next map of the same network: it takes a while to make."""
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[nn.Module, tuple[Any, Values, ImageClassifier]] = WeakKeyDictionary()
+
+    def of(self, model: ImageClassifier, seed: int, prepare: bool, engine: Engine) -> tuple[ImageClassifier, Work]:
+        """It, and what making it cost now."""
+        module = model.module
+        wanted = (seed, prepare, engine, model.against, model.size, model.mean, model.std)
+        kept = self._kept.get(module)
+        if kept is not None and kept[0] == wanted and kept[1].hold():
+            return kept[2], Work(0, 0, 1.0)
+        made = replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine)
+        self._kept[module] = wanted, Values([*module.parameters(), *module.buffers()]), made
+        return made, Work(2 * PICTURES, 0, 1.0)
+
+
+_weightless = _Weightless()
 
 
 def is_noise(seeds: float | None) -> bool:

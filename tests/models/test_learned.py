@@ -9,7 +9,6 @@ import pellucid as pl
 from pellucid.models import learned
 from pellucid.models.learned import order
 from pellucid.models.randomized import randomized
-from pellucid.planted import plants
 from pellucid.trust import LEARNED
 from tests import networks
 
@@ -24,15 +23,6 @@ def test_weights_as_they_were_drawn_have_none(make: type[nn.Module]) -> None:
     assert max(found) < 4
     assert abs(np.mean(found)) < 0.6
     assert 0.5 < np.std(found) < 2
-
-
-@pytest.mark.parametrize("name", ["watermark", "shape", "place", "colour", "conjunction"])
-def test_a_network_trained_for_seconds_has_much(name: str) -> None:
-    plant = plants[name](0)
-    assert isinstance(plant.model, pl.ImageClassifier)
-    assert order(plant.model.module) > 1.5 * LEARNED
-    for seed in range(3):
-        assert order(randomized(plant.model, seed).module) < 4
 
 
 def test_the_shipped_network_has_much_and_redrawn_none(imagenet: pl.ImageClassifier) -> None:
