@@ -62,12 +62,13 @@ $(VENV)/bin/python:
 	@echo "==> Making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
+# Python compiles what it imports, when it does: compiling all that is installed would take a minute.
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "==> Installing Pellucid and its models (a few minutes the first time)"
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "==> Installing Pellucid, its models and the test tools (a few minutes the first time)"
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed-run

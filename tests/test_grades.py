@@ -45,6 +45,10 @@ def test_what_finds_the_cause_ranks_above_noise():
     assert random.found.value == pytest.approx(0.5, abs=0.1)  # it draws one map for all images
     assert (occlusion.rank, random.rank) == ((1, 1), (2, 2))
     assert occlusion.passes > 10
+    a = pl.explain(plant.model, plant.images, method="occlusion", target=plant.target)
+    assert occlusion.magnitude is not None
+    assert occlusion.found.value == pytest.approx(float(ranked_above(a.map(), plant.mask).mean()))
+    assert occlusion.magnitude.value == pytest.approx(float(ranked_above(a.map().abs(), plant.mask).mean()))
     assert random.passes == 0
     assert occlusion.advantage is None
     assert said == sorted(said)

@@ -34,6 +34,8 @@ class Grade:
     found: Interval | None
     """On planted networks: the probability that a pixel of the cause ranks above another one (area under the ROC curve); 0.5 is
     chance. Mean over all plants' images; None where there were no plants."""
+    magnitude: Interval | None
+    """The same of the scores' magnitudes, as one sees them who does not mind the sign."""
     by_plant: Mapping[str, float]
     advantage: Interval | None
     """On photographs, over random orders in deletion, as `trust` has it."""
@@ -70,7 +72,7 @@ def grade(
     done = 0
     raw: dict[str, _Raw] = {}
     for name in names:
-        raw[name] = mine = _Raw({}, [], [], 0.0, 0.0)
+        raw[name] = mine = _Raw({}, {}, [], [], 0.0, 0.0)
         for title, plant in plants.items():
             progress(done / max(1, total), f"{name} on {title}")
             done += 1
@@ -96,6 +98,7 @@ class _Raw:
     """What is gathered of one method."""
 
     found: dict[str, Float64[np.ndarray, " image"]]
+    magnitude: dict[str, Float64[np.ndarray, " image"]]
     evidence: list[Evidence]
     failed: list[str]
     passes: float
@@ -107,6 +110,7 @@ class _Raw:
         self._price(time.perf_counter() - start, passes(a.work), len(plant.images))
         maps = a.map() if a.signed else a.map().abs()
         self.found[title] = ranked_above(maps, plant.mask).numpy().astype(np.float64)
+        self.magnitude[title] = ranked_above(maps.abs(), plant.mask).numpy().astype(np.float64)
 
     def add_photographs(
         self, model: ImageClassifier, photographs: Images, name: str, options: Mapping[str, Any], seed: int
@@ -131,7 +135,8 @@ class _Raw:
 
         return Grade(
             method=name,
-            found=over(np.concatenate(list(self.found.values())).tolist() if self.found else []),
+            found=over([value for one in self.found.values() for value in one.tolist()]),
+            magnitude=over([value for one in self.magnitude.values() for value in one.tolist()]),
             by_plant={title: float(values.mean()) for title, values in self.found.items()},
             advantage=over([e.advantage.value for e in self.evidence]),
             randomised=over([e.randomised for e in self.evidence]),

@@ -66,12 +66,16 @@ def benchmark(
         return 0
     rows = [
         (
-            g.method, _between(g.found), _between(g.advantage), _between(g.randomised), _between(g.holds_up),
+            g.method,
+            *map(_between, (g.found, g.magnitude, g.advantage, g.randomised, g.holds_up)),
             _rank(g.rank), f"{g.passes:.0f}", f"{g.seconds:.2g} s",
         )
         for g in grades
     ]  # fmt: skip
-    _print(("METHOD", "FINDS THE CAUSE", "OVER RANDOM", "RANDOM WEIGHTS", "HOLDS UP", "RANK", "PASSES", "TIME"), rows, markdown)
+    header = (
+        "METHOD", "FINDS THE CAUSE", "BY MAGNITUDE", "OVER RANDOM", "RANDOM WEIGHTS", "HOLDS UP", "RANK", "PASSES", "TIME",
+    )  # fmt: skip
+    _print(header, rows, markdown)
     for g in grades:
         if g.failed:
             click.echo(f"{g.method}: {g.failed}", err=True)
