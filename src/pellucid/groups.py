@@ -1,6 +1,6 @@
 """Many images, a group at a time: what a method sums up for each takes no more memory for a thousand than for one group."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from math import inf
@@ -21,6 +21,9 @@ BUDGET = 2**27
 """Bytes that the sums of a group may take."""
 SUMS = 10
 """Times its own size that a method keeps for an image, at most: five sums in float64, as SmoothGrad's variance does."""
+
+Part = tuple[slice, Generator[Attribution, None, None]]
+"""A group, and its answers within limits."""
 
 
 def group_size(inputs: Images) -> int:
@@ -48,32 +51,27 @@ def answers(
     changes as the work goes on. A tolerance is each group's own, and a deadline is shared out: each group may take its
     images' part of what is left. `extras[STEPS]` says which answer of its group's stream an image has.
     """
-    size = group_size(inputs)
-    if len(inputs) <= size:
+    if len(inputs) <= group_size(inputs):
         stream = method.stream(model, inputs, target, **options)
         return bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled, since=since, margin=margin)
-    groups = [slice(first, min(first + size, len(inputs))) for first in range(0, len(inputs), size)]
+    groups = _slices(inputs)
     streams = [method.stream(model, inputs[group], target[group], **options) for group in groups]
     begun = monotonic() if since is None else since
 
-    def one_after_the_other() -> Generator[Attribution, None, None]:
-        joined = _Joined(target)
-        while streams:
-            group = groups[len(groups) - len(streams)]
+    def limited() -> Iterator[Part]:
+        for group, stream in zip(groups, streams, strict=True):
+            if group.start and cancelled is not None and cancelled():
+                return
             due = deadline
             if deadline is not None:
                 passed = monotonic() - begun
                 due = passed + (deadline - passed) * (group.stop - group.start) / (len(inputs) - group.start)
-            limited = bounded(
-                streams.pop(0), tolerance=tolerance, deadline=due, cancelled=cancelled, since=begun, margin=margin
+            yield (
+                group,
+                bounded(stream, tolerance=tolerance, deadline=due, cancelled=cancelled, since=begun, margin=margin),
             )
-            with closing(limited):
-                for answer in limited:
-                    yield joined.put(group, answer)
-            if cancelled is not None and cancelled():
-                return
 
-    return one_after_the_other()
+    return _one_after_the_other(target, limited())
 
 
 def repeated(
@@ -88,20 +86,25 @@ def repeated(
     if STEPS not in before.extras:
         return bounded(method.stream(model, inputs, target, **options), steps=before.step or None)
     taken = before.extras[STEPS].tolist()
+    parts = (
+        (group, bounded(method.stream(model, inputs[group], target[group], **options), steps=taken[group.start]))
+        for group in _slices(inputs)
+        if taken[group.start]  # else it was cancelled before its turn came
+    )
+    return _one_after_the_other(target, parts)
+
+
+def _slices(inputs: Images) -> list[slice]:
     size = group_size(inputs)
+    return [slice(first, min(first + size, len(inputs))) for first in range(0, len(inputs), size)]
 
-    def one_after_the_other() -> Generator[Attribution, None, None]:
-        joined = _Joined(target)
-        for first in range(0, len(inputs), size):
-            if not taken[first]:
-                return  # cancelled before its turn came
-            group = slice(first, min(first + size, len(inputs)))
-            limited = bounded(method.stream(model, inputs[group], target[group], **options), steps=taken[first])
-            with closing(limited):
-                for answer in limited:
-                    yield joined.put(group, answer)
 
-    return one_after_the_other()
+def _one_after_the_other(target: Int64[Tensor, " batch"], parts: Iterable[Part]) -> Generator[Attribution, None, None]:
+    joined = _Joined(target)
+    for group, stream in parts:
+        with closing(stream):
+            for answer in stream:
+                yield joined.put(group, answer)
 
 
 @final
