@@ -210,7 +210,7 @@ def trust(
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
     pays = passes(attribution.work) * plan.share > WORTH_PREPARING
-    weightless, made = _weightless.of(asked, seed, pays, asked.engine if pays else "torch")
+    weightless, weights, made = _weightless.of(asked, seed, pays, asked.engine if pays else "torch")
     other = again(weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed)
     progress(0.4)
     output = "logit" if attribution.against is not None else "probability"
@@ -225,7 +225,7 @@ def trust(
     randomised = spearman(attribution.map(), other.map()).abs() / own.clamp(min=REPEATS)
     distance = DISTANCE * min(images.features.shape[2:])
     seeds = None if second is None else correlation(far(attribution.map(), distance), far(second.map(), distance))
-    curve, weights = m.extras["curve"], order(model.module)
+    curve = m.extras["curve"]
     found: list[Evidence] = []
     for n in range(len(images)):
         limits = ("advantage", "advantage_low", "advantage_high")  # which a map that gives no order does not have
@@ -250,21 +250,23 @@ def trust(
 
 
 class _Weightless:
-    """The network with random weights that was asked last, for the next map of the same network: it takes a while to make."""
+    """What the next map of the same network is asked with too, since it takes a while: the network with random weights that was
+    asked last, and the order of its own."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[nn.Module, tuple[Any, Values, ImageClassifier]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[nn.Module, tuple[Any, Values, ImageClassifier, float]] = WeakKeyDictionary()
 
-    def of(self, model: ImageClassifier, seed: int, prepare: bool, engine: Engine) -> tuple[ImageClassifier, Work]:
-        """It, and what making it cost now."""
+    def of(self, model: ImageClassifier, seed: int, prepare: bool, engine: Engine) -> tuple[ImageClassifier, float, Work]:
+        """Both, and what making them cost now."""
         module = model.module
         wanted = (seed, prepare, engine, model.against, model.size, model.mean, model.std)
         kept = self._kept.get(module)
         if kept is not None and kept[0] == wanted and kept[1].hold():
-            return kept[2], Work(0, 0, 1.0)
+            return kept[2], kept[3], Work(0, 0, 1.0)
         made = replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine)
-        self._kept[module] = wanted, Values([*module.parameters(), *module.buffers()]), made
-        return made, Work(2 * PICTURES, 0, 1.0)
+        own = order(module)
+        self._kept[module] = wanted, Values([*module.parameters(), *module.buffers()]), made, own
+        return made, own, Work(2 * PICTURES, 0, 1.0)
 
 
 _weightless = _Weightless()
