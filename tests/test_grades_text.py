@@ -75,3 +75,6 @@ def test_the_command(tmp_path) -> None:
     unknown = shell("benchmark", "--text", "erasur", cwd=tmp_path)
     assert unknown.returncode == 2
     assert "did you mean 'erasure'" in unknown.stderr
+    mixed = shell("benchmark", "--text", "--photographs", "2", cwd=tmp_path)
+    assert mixed.returncode == 2
+    assert "--photographs goes with methods for pictures" in mixed.stderr

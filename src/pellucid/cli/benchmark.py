@@ -37,8 +37,11 @@ def benchmark(
     those that score tokens, and the photographs worked examples of question answering by --model, "minilm-qa" by default.
     """
     if text:
-        given = context.get_parameter_source("model") is not click.core.ParameterSource.DEFAULT
-        return _text(names, no_plants, markdown, seed, model if given else "minilm-qa", as_json)
+        default = click.core.ParameterSource.DEFAULT
+        if context.get_parameter_source("photographs") is not default:
+            raise click.UsageError("--photographs goes with methods for pictures; leave it out beside --text")
+        reader = "minilm-qa" if context.get_parameter_source("model") is default else model
+        return _text(names, no_plants, markdown, seed, reader, as_json)
     from pellucid.grades import grade
     from pellucid.methods import methods
     from pellucid.models.load import load_classifier
