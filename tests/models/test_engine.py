@@ -124,11 +124,23 @@ def flat(*layers: nn.Module) -> nn.Module:
     return networks.seeded(nn.Sequential(before, nn.Linear(before.eval()(torch.zeros(1, 3, 16, 16)).shape[1], 3)))
 
 
+def stem(*layers: nn.Module) -> nn.Module:
+    """A network of three classes, for 16 x 16 pixels, which steps over the picture itself."""
+    before = nn.Sequential(*layers, nn.ReLU6(), nn.Flatten())
+    return networks.seeded(nn.Sequential(before, nn.Linear(before.eval()(torch.zeros(1, 3, 16, 16)).shape[1], 3)))
+
+
+STEMS = [(3, 2, 1), (3, 2, 0), (7, 2, 3), (2, 2, 0), (1, 2, 0), (4, 4, 0), (3, 4, 2), (5, 8, 1), (3, 3, 1), ((3, 5), 2, (1, 0))]
+"""Kernel, stride and padding; 16 is divided by 2, 4 and 8, not by 3."""
+
+
 NETWORKS: dict[str, Any] = {
     "residual": networks.Residual,
     "smooth": networks.smooth_cnn,
     "strided": lambda: flat(nn.ReLU(), nn.Conv2d(8, 6, 3, stride=2, padding=1)),
     "strided, uneven": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 6, (3, 5), stride=(2, 3), padding=(0, 2))),
+    **{f"stem of {k}, every {s}": lambda k=k, s=s, p=p: stem(nn.Conv2d(3, 8, k, s, p)) for k, s, p in STEMS},
+    "stem, padded on one side": lambda: stem(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8)),
     "grouped": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 16, 3, padding=1, groups=4)),
     "depthwise, strided": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8)),
     "dilated": lambda: flat(nn.ReLU(), nn.Conv2d(8, 4, 3, dilation=2, padding=1)),

@@ -4,10 +4,12 @@ Torch's own backward pass is traced, and what an engine cannot run is put otherw
 is a convolution, that of a ReLU keeps what lies above 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch._decomp import get_decompositions
 from torch._subclasses import FakeTensorMode
@@ -16,6 +18,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from pellucid.models.prepared import tracing, twin
 
 aten = torch.ops.aten
+FEW = 8
+"""Channels that a convolution with a step reads, up to which its gradient is put by phases: for the three of a picture, a
+transposed convolution takes two to three times as long, from sixteen on less."""
 _PLAIN = (
     "_log_softmax_backward_data", "_softmax_backward_data", "elu_backward", "gelu_backward", "hardsigmoid_backward",
     "hardswish_backward", "leaky_relu_backward", "mish_backward", "native_batch_norm_backward", "select_backward",
@@ -55,6 +60,16 @@ def gradient_graph(
         traced = make_fx(there_and_back, decomposition_table=plain)(*given)
     _Rewriting(traced).run()
     return traced, classes
+
+
+def _taps(kernel: Float[Tensor, "tap ..."], step: int, padding: int) -> list[tuple[int, int, int]]:
+    """Along one axis: row `step * q + phase` of the input is met by `tap` when it lies on row `q + at` of the output.
+
+    Taps that are 0 everywhere are left out: padding on one side only was folded into such.
+    """
+    alive = kernel.flatten(1).any(1).nonzero().flatten().tolist()
+    pairs = ((phase, tap, phase + padding - tap) for phase in range(step) for tap in alive)
+    return [(phase, tap, ahead // step) for phase, tap, ahead in pairs if ahead % step == 0]
 
 
 @final
@@ -146,6 +161,11 @@ class _Rewriting:
         kernel = self._tensor(weight)
         outer, inner = (one.meta["val"].shape[2:] for one in (x, gradient))
         axes = [*zip(outer, inner, kernel.shape[2:], stride, padding, dilation, strict=True)]
+        (step, *others), dilated = set(stride), set(dilation) != {1}
+        plain = not others and not dilated and groups == 1
+        if plain and step > 1 and kernel.shape[1] <= FEW and not any(o % step for o in outer) and kernel.any():
+            self._gradient(node, self._by_phases(gradient, kernel, step, padding, outer, inner))
+            return
         if set(stride) == {1}:
             out = kernel.shape[0]
             flipped = kernel.unflatten(0, (groups, out // groups)).transpose(1, 2).flatten(0, 1).flip(*range(2, kernel.ndim))
@@ -156,12 +176,35 @@ class _Rewriting:
         else:
             transpose, more = True, [o - ((i - 1) * s - 2 * p + d * (k - 1) + 1) for o, i, k, s, p, d in axes]
         new = self._call(aten.convolution.default, gradient, weight, None, stride, padding, dilation, transpose, more, groups)
+        self._gradient(node, new)
+
+    def _gradient(self, node: fx.Node, new: fx.Node) -> None:
+        """Puts the gradient by the input in place of a convolution's way back, of which the others are not asked for."""
+        x: Any = node.args[1]
         new.meta["val"] = x.meta["val"]
         for user in list(node.users):
             if user.args[1] == 0:
                 user.replace_all_uses_with(new)
             self._graph.erase_node(user)
         self._graph.erase_node(node)
+
+    def _by_phases(
+        self, gradient: fx.Node, kernel: Tensor, step: int, padding: Sequence[int], outer: Sequence[int], inner: Sequence[int]
+    ) -> fx.Node:
+        """For a step of 2, the pixels in even and in odd rows and columns as channels of a map of half the size, which one
+        convolution gives; then each put in its place (Shi et al., CVPR 2016, https://arxiv.org/abs/1609.05158)."""
+        out, few = kernel.shape[:2]
+        taps = [_taps(kernel.movedim(axis, 0), step, pad) for axis, pad in zip((2, 3), padding, strict=True)]
+        (top, bottom), (left, right) = [(min(reach), max(reach)) for reach in ([at for *_, at in one] for one in taps)]
+        phases = kernel.new_zeros(few, step, step, out, bottom - top + 1, right - left + 1)
+        for (row, i, down), (column, j, along) in product(*taps):
+            phases[:, row, column, :, down - top, along - left] = kernel[:, :, i, j].T
+        missing = [o // step - n for o, n in zip(outer, inner, strict=True)]
+        pads = [-left, missing[1] + right, -top, missing[0] + bottom]
+        padded = self._call(aten.constant_pad_nd.default, gradient, pads, 0.0)
+        weight = self._constant(phases.flatten(0, 2))
+        maps = self._call(aten.convolution.default, padded, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+        return self._call(aten.pixel_shuffle.default, maps, step)
 
     def _mean_of_blocks(self, node: fx.Node) -> None:
         gradient = node.args[0]
