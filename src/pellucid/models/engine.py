@@ -135,22 +135,30 @@ class CompiledGradient:
         odds: float,
     ) -> tuple[Float[Tensor, "batch class"], Float[Tensor, "batch channel height width"]]:
         """See `gradient_graph` for what it reads and gives."""
-        parts: tuple[list[Tensor], list[Tensor]] = ([], [])
         numbers = [np.full((1, 1), number, np.float32) for number in (soft, odds)]
-        for some, chosen in zip(features.split(TOGETHER), direct.split(TOGETHER), strict=True):
+        logits, gradients = direct.new_empty(direct.shape), features.new_empty(features.shape)
+        parts = (one.split(TOGETHER) for one in (features, direct, logits, gradients))
+        for some, chosen, *places in zip(*parts, strict=True):
             with self._lock:
-                found = self._request.infer([_filled(some), _filled(chosen), *numbers], share_inputs=True)
-                for part, one in zip(parts, (found[0], found[1]), strict=True):
-                    part.append(torch.from_numpy(one[: len(some)].copy()))
-        return torch.cat(parts[0]), torch.cat(parts[1])
+                found = self._request.infer([_filled(some), _filled(chosen), *numbers], share_inputs=True, share_outputs=True)
+                for number, place in enumerate(places):
+                    _put(found[number], place)
+        return logits, gradients
 
 
 def _answers(request: Any, features: Tensor) -> Tensor:
-    found = [
-        torch.from_numpy(request.infer([_filled(some)], share_inputs=True)[0][: len(some)].copy())
-        for some in features.split(TOGETHER)
-    ]
+    """The first output, of some images after the others."""
+    found: list[Tensor] = []
+    for some in features.split(TOGETHER):
+        one = request.infer([_filled(some)], share_inputs=True, share_outputs=True)[0]
+        found.append(torch.empty(len(some), *one.shape[1:]))
+        _put(one, found[-1])
     return torch.cat(found)
+
+
+def _put(found: NDArray[np.float32], place: Tensor) -> None:
+    """Out of the engine's own memory, which the next batch is written into."""
+    place.copy_(torch.from_numpy(found[: len(place)]))
 
 
 def _first_line(error: Exception) -> str:
