@@ -159,6 +159,23 @@ def test_error_is_honest_where_the_noise_hides_the_signal() -> None:
     assert float(error) == pytest.approx(real, rel=0.3)
 
 
+@pytest.mark.parametrize("size", [1e-25, 1e12])
+def test_moments_do_not_depend_on_the_unit(size: float) -> None:
+    """Fourth powers of such numbers are none that float32 has; the first tensor is 0, as where a softmax is saturated."""
+    drawn = torch.randn(9, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    drawn[0] = 0
+    plain, scaled = Moments(drawn[:1], highest=4), Moments(drawn[:1], highest=4)
+    for part in drawn.split(1 if size < 1 else 4):
+        owners = torch.zeros(len(part), dtype=torch.int64)
+        plain.add(part, owners)
+        scaled.add(part * size, owners)
+    (mean, off), (expected_mean, expected_off) = scaled.mean(), plain.mean()
+    torch.testing.assert_close(mean / size, expected_mean)
+    torch.testing.assert_close(off, expected_off)
+    torch.testing.assert_close(scaled.variance()[1], plain.variance()[1])
+    torch.testing.assert_close(plain.variance()[0][0], drawn.var(0, correction=0))
+
+
 def test_error_of_nothing_but_noise_is_finite() -> None:
     statistic, variance = torch.tensor([1.0, 0.0]).double(), torch.tensor([4.0, 0.0]).double()
     error = relative_error(statistic.view(2, 1, 1, 1), variance.view(2, 1, 1, 1))

@@ -4,6 +4,7 @@ The mean of the squares is SmoothGrad-Squared (Hooker et al., NeurIPS 2019, http
 VarGrad (Adebayo et al., ICLR workshop 2018, https://arxiv.org/abs/1810.03307).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal, final
 
@@ -92,7 +93,7 @@ def smoothgrad(
     for copies, owners in noisy_copies(inputs.features, deviation, samples, seed, antithetic):
         _, gradients = gradients_of(copies, target[owners])
         each = sampled(gradients, statistic)
-        running.add(each.unflatten(0, (-1, together)).mean(1), owners[::together])
+        running.add(each.unflatten(0, (-1, together)).mean(1) if antithetic else each, owners[::together])
         fewest = int(running.count.min())
         if fewest <= answered:
             continue
@@ -141,19 +142,17 @@ def noisy_copies(
     """
     generator = torch.Generator().manual_seed(seed)
     signs = (1, -1) if antithetic else (1,)
-    copies: list[Tensor] = []
-    owners: list[int] = []
+    copies, owners = features.new_empty(BATCH, *features.shape[1:]), []
     for sample in range(len(signs), samples + 1, len(signs)):
         draw = torch.randn(features.shape[1:], generator=generator)
-        for owner, (image, scale) in enumerate(zip(features, deviation, strict=True)):
-            copies += [image + sign * scale * draw for sign in signs]
-            owners += [owner] * len(signs)
+        for owner, (image, scale) in enumerate(zip(features, deviation.tolist(), strict=True)):
+            for sign in signs:
+                torch.add(image, draw, alpha=sign * scale, out=copies[len(owners)])
+                owners.append(owner)
             last = sample == samples and owner == len(features) - 1
-            if len(copies) == BATCH or last:  # BATCH is even, so no pair is torn apart
-                batch, of = torch.stack(copies), torch.tensor(owners)
-                copies, owners = [], []  # before anybody works with the batch, which would else be there twice
-                yield batch, of
-                del batch
+            if len(owners) == BATCH or last:  # BATCH is even, so no pair is torn apart
+                yield copies[: len(owners)], torch.tensor(owners)
+                copies, owners = torch.empty_like(copies), []
 
 
 def sampled(gradients: Float32[Tensor, "*any"], statistic: Statistic) -> Float32[Tensor, "*any"]:
@@ -168,25 +167,34 @@ class Moments:
     """Mean and variance over a stream of tensors, each with its relative error, in memory that does not grow with it.
 
     Sums of powers of the distance to the first tensor: it keeps the numbers small, and tensors all alike have a spread of
-    exactly 0.
+    exactly 0. The distances are measured by the size of the first tensors that are not 0, so that float32 has their powers:
+    what is added at once is summed in it, which takes a third of the time, and all of that in float64.
     """
 
     def __init__(self, like: Float32[Tensor, "batch channel height width"], highest: int) -> None:
         self.count = torch.zeros(len(like), dtype=torch.int64)
-        self._first = torch.zeros_like(like, dtype=torch.float64)
-        self._sums = [torch.zeros_like(self._first) for _ in range(highest)]
+        self._first = torch.zeros_like(like)
+        self._unit = [0.0] * len(like)
+        self._sums = [torch.zeros_like(like, dtype=torch.float64) for _ in range(highest)]
 
     def add(self, values: Float32[Tensor, "copy channel height width"], owners: Int64[Tensor, " copy"]) -> None:
-        for single, owner in zip(values, owners.tolist(), strict=True):
-            value = single.double()
+        for owner in owners.unique().tolist():
+            own = [values[row] for row in (owners == owner).nonzero().flatten().tolist()]
+            first = self._first[owner]
             if self.count[owner] == 0:
-                self._first[owner] = value
-            self.count[owner] += 1
-            distance = value - self._first[owner]
-            power = distance
-            for total in self._sums:
-                total[owner] += power
-                power = power * distance
+                first.copy_(own[0])
+            if not self._unit[owner]:
+                self._unit[owner] = _power_of_two(max(float(value.abs().max()) for value in own))
+            self.count[owner] += len(own)
+            sums = [torch.zeros_like(first) for _ in self._sums]
+            for value in own:
+                distance = (value - first).div_(self._unit[owner] or 1)
+                power = distance
+                for order, total in enumerate(sums):
+                    power = power * distance if order else power
+                    total += power
+            for total, more in zip(self._sums, sums, strict=True):
+                total[owner] += more
 
     def mean(self) -> tuple[Float32[Tensor, "batch channel height width"], Float32[Tensor, " batch"]]:
         return self._of_each(self._mean)
@@ -202,7 +210,8 @@ class Moments:
 
     def _raw(self, image: int) -> list[Tensor]:
         """Mean powers of the distance to the first tensor."""
-        return [total[image : image + 1] / int(self.count[image]) for total in self._sums]
+        unit, count = self._unit[image], int(self.count[image])
+        return [total[image : image + 1] * unit**order / count for order, total in enumerate(self._sums, 1)]
 
     def _mean(self, image: int) -> tuple[Tensor, Tensor]:
         first, second, *_ = self._raw(image)
@@ -216,6 +225,11 @@ class Moments:
         central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
         spread = (central - (n - 3) / (n - 1) * variance**2) / n
         return variance, relative_error(variance, spread.clamp(min=0))
+
+
+def _power_of_two(size: float) -> float:
+    """The one at or below the size, to divide by without rounding; 0 for 0."""
+    return 2.0 ** (math.frexp(size)[1] - 1) if size > 0 else 0.0
 
 
 def relative_error(
