@@ -116,7 +116,7 @@ def integrated_gradients(
     refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
     for draw in range(draws):
         starts = start(draw)
-        ends = [_ends(model, *path, output) for path in zip(starts, inputs.features, target, strict=True)]
+        ends = _ends(model, starts, inputs.features, target, output)
         mean.begin(starts, ends)
         kept: list[list[Point]] = [[] for _ in ends]
         for chosen in rounds(steps, GRADIENT_BATCH):
@@ -202,7 +202,7 @@ class _Mean:
         for point, weight in zip(points, weights, strict=True):
             assert point.pull is not None
             assert point.slope is not None
-            self.scores[image] += weight * point.pull
+            self.scores[image].add_(point.pull, alpha=weight)
             self.integral[image] += weight * point.slope
 
     def count(self, weight: float, points: int) -> None:
@@ -240,14 +240,14 @@ class _Mean:
 
 def _ends(
     model: ImageClassifier,
-    start: Float[Tensor, "channel height width"],
-    image: Float[Tensor, "channel height width"],
-    target: Int64[Tensor, ""],
+    starts: Float[Tensor, "batch channel height width"],
+    images: Float[Tensor, "batch channel height width"],
+    target: Int64[Tensor, " batch"],
     output: Output,
-) -> tuple[Point, Point]:
-    """Where the path starts and where it ends, with the output there."""
-    first, last = model.values(torch.stack([start, image]), target.expand(2), output).tolist()
-    return Point(0.0, first), Point(1.0, last)
+) -> list[tuple[Point, Point]]:
+    """Where each path starts and where it ends, with the output there."""
+    first, last = model.values(torch.cat([starts, images]), target.repeat(2), output).view(2, -1).tolist()
+    return [(Point(0.0, a), Point(1.0, b)) for a, b in zip(first, last, strict=True)]
 
 
 def walked(
@@ -261,9 +261,10 @@ def walked(
     """The points at these positions on the straight lines from `starts` to the image."""
     step = image - starts
     along = torch.tensor(positions, dtype=torch.float32)[:, None, None, None]
-    values, gradients = gradients_of(starts + along * step, target.expand(len(positions)))
+    values, gradients = gradients_of(torch.addcmul(starts, along, step), target.expand(len(positions)))
     pulls = gradients * step  # eq. 1, inside the integral
-    slopes = pulls.flatten(1).sum(1, dtype=torch.float64)
+    # subtle: each row in float32, which rounds no more than the pulls themselves are rounded, takes a sixth of the time
+    slopes = pulls.sum(-1).flatten(1).sum(1, dtype=torch.float64)
     held = pulls if multiply else gradients
     return [
         Point(*point)
