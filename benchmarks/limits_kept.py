@@ -1,7 +1,7 @@
 """What a limit promises, measured: deadlines, tolerances, memory, and that cost grows linearly.
 
-    python benchmarks/limits_kept.py deadlines [--deadlines 0.3 1 3] [--images 1 4] [METHOD...]
-    python benchmarks/limits_kept.py tolerances [--runs 100] [--photographs 3] [--model imagenet] [METHOD...]
+    python benchmarks/limits_kept.py deadlines [METHOD...] [--deadlines 0.3 1 3] [--images 1 4]
+    python benchmarks/limits_kept.py tolerances [METHOD...] [--runs 100] [--photographs 3] [--model tiny] [--engine openvino]
     python benchmarks/limits_kept.py memory [METHOD...]
     python benchmarks/limits_kept.py cost [METHOD...]
 
@@ -19,12 +19,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 
 import pellucid as pl
+from pellucid.models.engine import Engine
 from pellucid.stream import bounded, drain
 
 LAYER, FILTERS = "_blocks.5._project_conv", [0, 1, 2, 3]
@@ -96,8 +97,8 @@ ESTIMATES: list[tuple[str, float, dict[str, Any], dict[str, Any]]] = [
 BASELINES: list[dict[str, Any]] = [{}, {"baseline": "uniform", "draws": 4}, {"baseline": "gaussian", "draws": 4}]
 
 
-def tolerances(methods: Sequence[str], runs: int, photographs: int, network: str) -> None:
-    model = tiny() if network == "tiny" else pl.load(network)
+def tolerances(methods: Sequence[str], runs: int, photographs: int, network: str, engine: Engine) -> None:
+    model = (tiny() if network == "tiny" else pl.load(network)).on(engine)
     for name, tolerance, options, many in ESTIMATES:
         if methods and name not in methods:
             continue
@@ -286,11 +287,12 @@ def main() -> None:
     parser.add_argument("--photographs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="imagenet", help="or tiny")
+    parser.add_argument("--engine", choices=get_args(Engine), default="torch")
     asked = parser.parse_args()
     if asked.what == "deadlines":
         deadlines(asked.methods, asked.deadlines, asked.images)
     elif asked.what == "tolerances":
-        tolerances(asked.methods, asked.runs, asked.photographs, asked.model)
+        tolerances(asked.methods, asked.runs, asked.photographs, asked.model, asked.engine)
     elif asked.what == "memory":
         memory(asked.methods)
     elif asked.what == "cost":
