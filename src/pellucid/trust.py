@@ -25,8 +25,8 @@ from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import Engine, ImageClassifier
 from pellucid.models.learned import order
 from pellucid.models.load import load_classifier
-from pellucid.models.prepared import Values
 from pellucid.models.randomized import PICTURES, randomized
+from pellucid.models.unchanged import Values
 from pellucid.ranks import spearman
 from pellucid.stream import drain
 

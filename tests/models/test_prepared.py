@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 import pellucid as pl
-from pellucid.models import prepared
+from pellucid.models import folding, prepared
 from tests import networks
 from tests.conftest import pictures, wrapped
 from tests.laws.test_methods import assert_unchanged, state
@@ -226,7 +226,7 @@ def test_a_convolution_pads_for_itself_where_it_provably_may(case: str) -> None:
 
 @pytest.mark.parametrize("what", ["_pad", "_Over"])
 def test_where_the_rest_goes_wrong_batch_norms_are_still_folded(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, what, {"_pad": lambda *_: None, "_Over": lambda _: nn.Sigmoid().eval()}[what])
+    monkeypatch.setattr(folding, what, {"_pad": lambda *_: None, "_Over": lambda _: nn.Sigmoid().eval()}[what])
     rest = padding_first(nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3))
     model = wrapped(networks.seeded(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), rest)))
     kinds = [type(sub) for sub in model.prepared.module.modules()]
@@ -359,8 +359,8 @@ CLIPPED: dict[str, tuple[Callable[[], nn.Module], bool]] = {
 def test_a_relu_writes_over_what_nobody_else_reads(case: str) -> None:
     make, may = CLIPPED[case]
     model = wrapped(networks.seeded(make()))
-    assert any(isinstance(sub, prepared._Over) for sub in model.prepared.module.modules()) is may
-    assert not any(isinstance(sub, prepared._Over) for sub in model.module.modules())
+    assert any(isinstance(sub, folding._Over) for sub in model.prepared.module.modules()) is may
+    assert not any(isinstance(sub, folding._Over) for sub in model.module.modules())
     assert_alike(model)
 
 
@@ -532,11 +532,11 @@ def test_a_module_that_was_set_to_training_later_is_not_copied() -> None:
 
 
 def test_a_wrong_fold_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(layer: nn.Module, norm: nn.Module, real: Any = prepared._fold) -> None:
+    def wrong(layer: nn.Module, norm: nn.Module, real: Any = folding._fold) -> None:
         real(layer, norm)
         layer.bias = nn.Parameter(layer.bias + 1e-3)  # pyright: ignore[reportOperatorIssue, reportArgumentType, reportCallIssue]
 
-    monkeypatch.setattr(prepared, "_fold", wrong)
+    monkeypatch.setattr(folding, "_fold", wrong)
     model = wrapped(networks.relu_cnn())
     assert model.prepared.module is model.module
     assert_alike(model)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from pellucid.models.local import Local, Precision
-from pellucid.models.prepared import AGREE, Prepared, Values, scale, tensors_of
+from pellucid.models.prepared import AGREE, Prepared, scale
 from pellucid.models.quantized import quantized
+from pellucid.models.unchanged import Values, tensors_of
 
 Engine = Literal["torch", "openvino", "openvino-int8"]
 """The last where it was asked for only: bfloat16 is as exact as sums need, integers are for those who are in a hurry."""

@@ -15,7 +15,8 @@ from torch._decomp import get_decompositions
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pellucid.models.prepared import tracing, twin
+from pellucid.models.foldable import tracing
+from pellucid.models.folding import twin
 
 aten = torch.ops.aten
 FEW = 8
