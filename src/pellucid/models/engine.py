@@ -109,6 +109,13 @@ class CompiledGradient:
         from pellucid.models.gradient_graph import gradient_graph  # subtle: torch's tracer takes a second to import
 
         _check_float32(network)
+        noise = _noise(shape)
+        # subtle: torch's pass comes first, so that what it takes is free again when the engine needs it
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = noise.clone().requires_grad_()
+            logits = logits_of(network.module(leaf.clone()))
+            each = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
+            (expected,) = torch.autograd.grad((logits * each).sum(), leaf)
         try:
             traced, self.classes = gradient_graph(network.module, TOGETHER, shape, logits_of)
             sizes = [[TOGETHER, *shape], [TOGETHER, self.classes], [1, 1], [1, 1]]
@@ -116,12 +123,6 @@ class CompiledGradient:
         except Exception as error:  # whatever: what cannot be traced or read fails in any way
             raise ValueError(_first_line(error)) from error
         self._lock = threading.Lock()
-        noise = _noise(shape)
-        each = torch.randn(len(noise), self.classes, generator=torch.Generator().manual_seed(1))
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = noise.clone().requires_grad_()
-            logits = logits_of(network.module(leaf.clone()))
-            (expected,) = torch.autograd.grad((logits * each).sum(), leaf)
         found, gradient = self(noise, each, 0.0, 0.0)
         _check_logits(found, logits.detach())
         alike = torch.cosine_similarity(gradient.flatten(1), expected.flatten(1))
