@@ -15,8 +15,11 @@ from pellucid.course.review import blocking
 from pellucid.course.spec import tenths
 from tests.cli.command import shell
 
-QUICK = ("saliency-beyond-size", "context-pulls-apart")
-"""Questions whose artefacts are made in a few seconds."""
+QUICK = (
+    "saliency-beyond-size", "separators-as-sinks", "habits-of-heads", "what-a-guess-leans-on", "the-answer-stands-out",
+    "how-much-a-picture-shows", "the-same-word-twice", "context-pulls-apart",
+)  # fmt: skip
+"""Questions whose artefacts are made in a few seconds; on whatever machine the tests run."""
 
 
 @pytest.fixture(scope="module")
