@@ -83,6 +83,7 @@ class _Rewriting:
             aten.detach.default: self._same,
             aten.alias.default: self._same,
             aten.lift_fresh_copy.default: self._same,
+            aten.expand.default: self._spread,
             aten.clamp_.default: self._out_of_place(aten.clamp.default),
             aten.relu_.default: self._out_of_place(aten.relu.default),
             aten.add_.Tensor: self._out_of_place(aten.add.Tensor),
@@ -118,6 +119,13 @@ class _Rewriting:
     def _same(self, node: fx.Node) -> None:
         node.replace_all_uses_with(node.all_input_nodes[0])
         self._graph.erase_node(node)
+
+    def _spread(self, node: fx.Node) -> None:
+        """The same gradient for every place of a mean: what clips it next spreads it out by itself."""
+        scaled = [user for user in node.users if user.target in (aten.div.Scalar, aten.mul.Scalar)]
+        clips = (aten.hardtanh_backward.default, aten.threshold_backward.default)
+        if len(scaled) == len(node.users) and all(user.target in clips for one in scaled for user in one.users):
+            self._same(node)
 
     def _out_of_place(self, target: Any) -> Callable[[fx.Node], None]:
         def put(node: fx.Node) -> None:  # the tracer reads what was written over from this node, never from the one before
