@@ -261,7 +261,7 @@ def walked(
     """The points at these positions on the straight lines from `starts` to the image."""
     step = image - starts
     along = torch.tensor(positions, dtype=torch.float32)[:, None, None, None]
-    values, gradients = gradients_of(torch.addcmul(starts, along, step), target.expand(len(positions)))
+    values, gradients = gradients_of(starts + along * step, target.expand(len(positions)))
     pulls = gradients * step  # eq. 1, inside the integral
     # subtle: each row in float32, which rounds no more than the pulls themselves are rounded, takes a sixth of the time
     slopes = pulls.sum(-1).flatten(1).sum(1, dtype=torch.float64)
