@@ -1,10 +1,10 @@
 from pathlib import Path
 from typing import Any
 
-from pellucid.course.drift import drift
+from pellucid.course.drift import drift, of_base_runs
 from pellucid.course.folder import CourseFolder
 from pellucid.course.key import compute_key
-from tests.course.toy import PART, write
+from tests.course.toy import PART, made, write
 
 
 def key_of(folder: Path, part: str = PART, **options: Any) -> dict[str, Any]:
@@ -55,3 +55,17 @@ def test_only_the_questions_computed_are_compared_and_causes_are_named(tmp_path:
     causes = drift(before, now).causes
     assert any(cause.startswith("torch is ") and cause.endswith("and was 1.0") for cause in causes)
     assert "these images are others: 0" in causes
+
+
+def test_base_runs_are_compared_with_base_runs(tmp_path: Path) -> None:
+    """The mean over seeds is elsewhere, and is none of theirs; another truth is seen in one run too."""
+    before, made_before = of_base_runs(key_of(tmp_path / "a")), len(made)
+    same = key_of(tmp_path / "b", base_only=True)
+    assert {*made[made_before:]} >= {"base"}
+    assert {run["axis"] for q in same["evidence"]["questions"] for option in q["options"] for run in option["runs"]} == {"base"}
+    assert same["state"] == "draft"
+    assert drift(before, of_base_runs(same)).changes == ()
+    turned = key_of(tmp_path / "c", PART.replace("c: 0.2", "c: 0.9"), base_only=True)
+    found = drift(before, of_base_runs(turned))
+    assert [(c.option, c.what, c.shown) for c in found.changes] == [("c", "truth", True)]
+    assert found.contradicts

@@ -47,6 +47,9 @@ def test_a_course_from_its_source_to_a_frozen_key(tmp_path: Path) -> None:
     same = shell("course", "drift", "toy", cwd=tmp_path)
     assert same.returncode == 0, same.stderr
     assert "no option shown has another answer" in same.stdout
+    once = shell("course", "drift", "toy", "--base", cwd=tmp_path)
+    assert once.returncode == 0, once.stderr
+    assert "their base runs alone: no option shown has another answer" in once.stdout
     write(tmp_path / "toy", part=PART.replace("c: 0.2", "c: 0.9"))
     moved = shell("course", "drift", "toy", "--json", cwd=tmp_path)
     assert moved.returncode == 1

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
+from pellucid.course.evidence import Measurement, finite, rounded
+from pellucid.course.verdicts import judge
+
 
 @final
 @dataclass(frozen=True)
@@ -61,6 +64,18 @@ def drift(frozen: Mapping[str, Any], computed: Mapping[str, Any]) -> Drift:
         ]
     changes.sort(key=lambda change: (not change.shown, ORDER[change.what]))
     return Drift(tuple(changes), tuple(_causes(frozen["evidence"], computed["evidence"])))
+
+
+def of_base_runs(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The key document with every candidate judged by its base run, as if no other had been made."""
+    evidence: Mapping[str, Any] = document["evidence"]
+    questions = [{**q, "options": [_by_base_run(option) for option in q["options"]]} for q in evidence["questions"]]
+    return {**document, "evidence": {**evidence, "questions": questions}}
+
+
+def _by_base_run(option: Mapping[str, Any]) -> dict[str, Any]:
+    said = judge(Measurement.from_json(option, {}).runs[:1], option["floor"])
+    return {**option, "correct": said.correct, "verdict": said.verdict, "margin": finite(rounded(said.mean))}
 
 
 def _changes(question: str, before: Mapping[str, Any], after: Mapping[str, Any] | None) -> list[Change]:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
@@ -12,7 +13,7 @@ from pellucid.course.expression import Call, Measured, names, parts
 from pellucid.course.measures import NotComputable
 from pellucid.course.spec import Candidate, QuestionSpec
 from pellucid.course.verdicts import RunMargin
-from pellucid.course.workshop import Workshop
+from pellucid.course.workshop import Run, Workshop
 from pellucid.store import environment, write_whole
 
 DIGITS = 6
@@ -67,11 +68,12 @@ def measured(
     known: Known,
     *,
     compute: bool = True,
+    base_only: bool = False,
     told: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Measurement]:
     """The measurement of every candidate by its id: known ones as they are, the others computed in all their runs.
 
-    Without `compute`, the others have no run.
+    Without `compute`, the others have no run; with `base_only`, none but the base run.
     ValueError, naming the question and the option, for a condition that does not fit its artefacts.
     """
     hashes = {candidate.id: hash_of(candidate, workshop) for candidate in question.candidates}
@@ -83,22 +85,22 @@ def measured(
         elif candidate.id not in found:
             together.setdefault(names(candidate.when), []).append(candidate)
     for used, candidates in together.items():
-        found |= _in_all_runs(question, used, candidates, hashes, workshop, told)
+        runs = islice(workshop.runs(used), 1 if base_only else None)
+        found |= _in_runs(question, runs, candidates, hashes, told)
     return {candidate.id: found[candidate.id] for candidate in question.candidates}
 
 
-def _in_all_runs(
+def _in_runs(
     question: QuestionSpec,
-    used: Iterable[str],
+    made: Iterable[Run],
     candidates: list[Candidate],
     hashes: Mapping[str, str],
-    workshop: Workshop,
     told: Callable[[str], None],
 ) -> dict[str, Measurement]:
     runs: dict[str, list[RunMargin]] = {candidate.id: [] for candidate in candidates}
     base: dict[str, tuple[float, float]] = {}
     problems: dict[str, str] = {}
-    for run in workshop.runs(used):
+    for run in made:
         told(run.axis)
         measures = Measured(run.environment)
         for candidate in candidates:

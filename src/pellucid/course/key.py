@@ -27,12 +27,14 @@ def compute_key(
     parent: int | None = None,
     reason: str = "",
     compute: bool = True,
+    base_only: bool = False,
     told: Callable[[str], None] = lambda text: None,
     kept: Callable[[QuestionSpec, Mapping[str, Measurement]], object] = lambda question, measurements: None,
 ) -> dict[str, Any]:
     """The key document of a course. What is `known` is not measured again; `kept` is given what each question measured.
 
-    With `only` these questions, it is a draft. Without `compute`, a candidate that is not known is INVALID.
+    With `only` these questions, it is a draft. Without `compute`, a candidate that is not known is INVALID. With `base_only`,
+    of what is not known the base run alone is made: a draft to compare with `drift.of_base_runs`, of which nothing is kept.
     ValueError where an artefact cannot be made or a condition does not fit.
     """
     wanted = [spec.question(id) for id in only] or list(spec.questions)
@@ -43,9 +45,11 @@ def compute_key(
         where = f"{number}/{len(wanted)} {question.id}"
         told(f"{where}: base")
         measurements = measured(
-            question, workshop, known or {}, compute=compute, told=lambda text, w=where: told(f"{w}: {text}")
-        )
-        kept(question, measurements)
+            question, workshop, known or {}, compute=compute, base_only=base_only,
+            told=lambda text, w=where: told(f"{w}: {text}"),
+        )  # fmt: skip
+        if not base_only:
+            kept(question, measurements)
         judged = {c.id: judge(measurements[c.id].runs, c.floor) for c in question.candidates}
         drawn = sample(
             question.id, judged, options=question.options, true=question.true, if_ambiguous=question.if_ambiguous,
@@ -56,7 +60,7 @@ def compute_key(
         evidence.append(_evidence(question, measurements, judged, drawn))
     partial = replace(spec, questions=tuple(wanted))
     assignment = partial.assignment({id: drawn.options for id, drawn in shown.items()})
-    complete = len(wanted) == len(spec.questions)
+    complete = len(wanted) == len(spec.questions) and not base_only
     key = Key(
         assignment.hash, version, right, {id: s.disregarded for id, s in shown.items() if s.disregarded},
         frozenset(id for id, s in shown.items() if s.full), parent, reason, "computed" if complete else "draft",
