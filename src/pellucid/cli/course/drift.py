@@ -9,7 +9,7 @@ from pellucid.cli.course.console import ids, maybe_folder, questions_flag, told
 
 base_flag = click.Option(
     ["--base", "base_only"], is_flag=True,
-    help="Only the base run of every option, without other seeds, sample counts and number formats: a tenth of the time.",
+    help="Only the base run of every option, without other seeds, sample counts and number formats: a twentieth of the time.",
 )  # fmt: skip
 
 
