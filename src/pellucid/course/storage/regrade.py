@@ -1,6 +1,6 @@
 """A key that turned out wrong: a new version of it, whom that moves, and the old scores beside the new."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain, combinations
 from typing import Any, get_args
@@ -52,7 +52,7 @@ def changed(asked: Assignment, old: Key, changes: Changes, policy: Policy, reaso
         question = _question(asked, id)
         _check(question, change)
         if "accepted" in change:
-            accepted[id] = tuple(dict.fromkeys(frozenset(one) for one in change["accepted"]))
+            accepted[id] = _in_order(frozenset(one) for one in change["accepted"])
         if "disregard" in change:
             disregarded[id] = frozenset(change["disregard"])
         if "full" in change:
@@ -65,7 +65,7 @@ def changed(asked: Assignment, old: Key, changes: Changes, policy: Policy, reaso
     if policy == "either":
         for id in changes:
             new = _either(asked.question(id), old, new)
-    if (new.accepted, new.disregarded, new.full) == (old.accepted, old.disregarded, old.full):
+    if not between(old, new):
         raise Refused("these changes change nothing of the key")
     return new
 
@@ -111,16 +111,21 @@ def _either(question: Question, old: Key, new: Key) -> Key:
         return replace(new, full=new.full | {id})
     ignored, before = new.disregarded.get(id, frozenset()), old.disregarded.get(id, frozenset())
     if ignored == before:
-        return replace(new, accepted={**new.accepted, id: tuple(dict.fromkeys((*old.accepted[id], *new.accepted[id])))})
+        return replace(new, accepted={**new.accepted, id: _in_order((*old.accepted[id], *new.accepted[id]))})
     # subtle: the two ignore different options, which one key cannot; so each selection that earns under one of them is listed
     options = [option.id for option in question.options]
     if len(options) > WIDEST:
         raise Refused(f"{id} has {len(options)} options, too many to accept either key; use the policy 'replace'")
     common = ignored & before
     right = [one for one in _subsets(options) if old.right(id, one) or new.right(id, one)]
-    several = tuple(dict.fromkeys(one - common for one in right))
+    several = _in_order(one - common for one in right)
     disregarded = {**new.disregarded, id: common} if common else {q: ids for q, ids in new.disregarded.items() if q != id}
     return replace(new, accepted={**new.accepted, id: several}, disregarded=disregarded)
+
+
+def _in_order(several: Iterable[Selection]) -> tuple[Selection, ...]:
+    """Each once, and in one order: keys that accept the same are then the same."""
+    return tuple(sorted(set(several), key=sorted))
 
 
 def _subsets(options: Collection[str]) -> list[Selection]:
