@@ -6,6 +6,7 @@ VarGrad (Adebayo et al., ICLR workshop 2018, https://arxiv.org/abs/1810.03307).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Annotated, Literal, final
 
 import torch
@@ -189,9 +190,7 @@ class Moments:
             sums = [torch.zeros_like(first) for _ in self._sums]
             for value in own:
                 distance = (value - first).div_(self._unit[owner] or 1)
-                power = distance
-                for order, total in enumerate(sums):
-                    power = power * distance if order else power
+                for total, power in zip(sums, accumulate([distance] * len(sums), torch.mul), strict=True):
                     total += power
             for total, more in zip(self._sums, sums, strict=True):
                 total[owner] += more

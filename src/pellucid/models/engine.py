@@ -144,23 +144,15 @@ class CompiledGradient:
             with self._lock:
                 found = self._request.infer([_filled(some), _filled(chosen), *numbers], share_inputs=True, share_outputs=True)
                 for number, place in enumerate(places):
-                    _put(found[number], place)
+                    place.copy_(torch.from_numpy(found[number][: len(place)]))
         return logits, gradients
 
 
 def _answers(request: Any, features: Tensor) -> Tensor:
-    """The first output, of some images after the others."""
-    found: list[Tensor] = []
-    for some in features.split(TOGETHER):
-        one = request.infer([_filled(some)], share_inputs=True, share_outputs=True)[0]
-        found.append(torch.empty(len(some), *one.shape[1:]))
-        _put(one, found[-1])
+    found = [
+        torch.from_numpy(request.infer([_filled(some)], share_inputs=True)[0][: len(some)]) for some in features.split(TOGETHER)
+    ]
     return torch.cat(found)
-
-
-def _put(found: NDArray[np.float32], place: Tensor) -> None:
-    """Out of the engine's own memory, which the next batch is written into."""
-    place.copy_(torch.from_numpy(found[: len(place)]))
 
 
 def _first_line(error: Exception) -> str:

@@ -170,9 +170,9 @@ class _Rewriting:
         kernel = self._tensor(weight)
         outer, inner = (one.meta["val"].shape[2:] for one in (x, gradient))
         axes = [*zip(outer, inner, kernel.shape[2:], stride, padding, dilation, strict=True)]
-        (step, *others), dilated = set(stride), set(dilation) != {1}
-        plain = not others and not dilated and groups == 1
-        if plain and step > 1 and kernel.shape[1] <= FEW and not any(o % step for o in outer) and kernel.any():
+        step = stride[0]
+        even = set(stride) == {step} and set(dilation) == {1} and not any(o % step for o in outer)
+        if step > 1 and even and groups == 1 and kernel.shape[1] <= FEW and kernel.any():
             self._gradient(node, self._by_phases(gradient, kernel, step, padding, outer, inner))
             return
         if set(stride) == {1}:
