@@ -22,7 +22,7 @@ ONCE = (
     "attention-is-not-effect", "how-much-a-picture-shows", "the-same-word-twice", "random-words-alike",
     "two-measures-two-stories",
 )  # fmt: skip
-"""Those whose base run is. Six more are computed where the questions of their half are tested."""
+"""Questions whose base run is. Six more are computed where the questions of their half are tested."""
 
 
 @pytest.fixture(scope="module")
