@@ -9,10 +9,17 @@ import torch
 from torch import Tensor, nn
 
 import pellucid as pl
+from pellucid.models.cuts import WRITTEN, Cut, Span, cuts, folded, work
 from pellucid.models.engine import _request
-from pellucid.models.local import COPIED, WRITTEN, Cut, Local, cuts, folded
+from pellucid.models.local import COPIED, TOGETHER, Local, Piece, Region, axes, plan, reached, squares
 from tests import networks
 from tests.conftest import pictures
+
+
+@pytest.fixture(autouse=True)
+def calls_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for networks larger than those of these tests, for which each call would cost more than it saves."""
+    monkeypatch.setattr("pellucid.models.local.CALLED", 0.0)
 
 
 class Branches(nn.Module):
@@ -60,7 +67,15 @@ def built(name: str, window: int) -> tuple[pl.ImageClassifier, Local]:
 
 
 CUTS = {"relu": 2, "smooth": 2, "residual": 2, "branches": 3, "valid": 2, "strided": 3, "even": 2}
-"""How many there are at least."""
+"""How many there are at least, beside the picture."""
+
+
+def chains(graph: Any) -> list[tuple[Cut, ...]]:
+    """Every way to cut it."""
+    picture, *found = cuts(folded(graph, TOGETHER))
+    return [
+        (picture, *some) for size in range(1, len(found) + 1) for some in itertools.combinations(found, size)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("window", [1, 4, 7])
@@ -83,13 +98,13 @@ def test_equals_whole_passes_wherever_the_square_is_and_the_cut(
     assert (expected - model.logits(images)[owners]).abs().max() > 1e-3, "nothing was hidden"
     assert model.compiled is not None
     graph = model.compiled._graph
-    found = list(cuts(folded(graph), window))
-    assert len(found) >= CUTS[name]
-    for one in found:
+    every = chains(graph)
+    assert len(every) >= 2 ** CUTS[name] - 1
+    for chain in every:
         local = Local(graph, window, _request)
-        local.cut = one
+        local.cut_at(chain)
         got = local(copies, corners, local.begun(images, "float32"), owners, "float32")
-        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5, msg=one.name)
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5, msg=str([one.name for one in chain]))
 
 
 def test_what_is_outside_the_crop_is_not_looked_at() -> None:
@@ -102,31 +117,81 @@ def test_what_is_outside_the_crop_is_not_looked_at() -> None:
     assert torch.equal(*(local(copies, corners, begun, owners, "float32") for copies in (images, elsewhere)))
 
 
-def cut(module: nn.Module, window: int, side: int = 64) -> Cut | None:
+@pytest.mark.parametrize("inside", [True, False])
+def test_no_place_may_be_nan_whether_the_square_reaches_it_or_not(inside: bool) -> None:
+    """An engine's ReLU makes a 0 of it."""
+    _, local = built("relu", 4)
+    copies, corners, owners = torch.rand(1, 3, 40, 40), torch.tensor([[0, 0]]), torch.tensor([0])
+    begun = local.begun(copies, "float32")
+    copies[0, 0, 1 if inside else 39, 1] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        local(copies, corners, begun, owners, "float32") if inside else local.begun(copies, "float32")
+
+
+def graph_of(module: nn.Module, side: int = 64) -> Any:
     model = pl.ImageClassifier(networks.seeded(module), size=(side, side)).on("openvino")
     assert model.compiled is not None
-    return max(cuts(folded(model.compiled._graph), window), key=lambda one: one.saved, default=None)
+    return folded(model.compiled._graph, 1)
 
 
-def test_a_cut_and_its_crop_as_counted_by_hand() -> None:
+def test_stages_and_their_crops_as_counted_by_hand() -> None:
     """Two kernels of 3, the second of every other place: 1 + 2 more to either side, and a crop that starts at even places."""
-    found = cut(plain(nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, stride=2, padding=1)), window=4)
-    assert found is not None
-    assert found.down == found.across
-    assert (found.down.span, found.down.places) == ((2, 2, 2), 32)
-    assert found.down.piece(0) == (slice(0, 12), slice(0, 3), slice(0, 3))
-    assert found.down.piece(21) == (slice(18, 30), slice(1, 5), slice(10, 14))
-    assert found.down.piece(60) == (slice(52, 64), slice(3, 6), slice(29, 32))
+    picture, first, second = cuts(
+        graph_of(plain(nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, stride=2, padding=1)))
+    )  # fmt: skip
+    assert [cut.spans[0] for cut in (picture, first, second)] == [(1, 0, 0), (1, 1, 1), (2, 2, 2)]
     written = 8 * 64**2, 8 * 32**2
-    work = written[0] * (WRITTEN + 27), written[1] * (WRITTEN + 72)
-    saved = (1 - (12 / 64) ** 2) * sum(work) - COPIED * written[1]
-    assert found.saved == pytest.approx(saved / (sum(work) + 5 * (WRITTEN + 32)))
+    assert first.before == written[0] * (WRITTEN + 27)
+    assert second.before == first.before + written[1] * (WRITTEN + 72)
+
+    at_once, _ = axes(picture, second, [squares(64, 4)] * 2)
+    assert at_once.places == 32
+    assert at_once.pieces[Region(0, 4)] == (slice(0, 12), slice(0, 3), (0, 3))
+    assert at_once.pieces[Region(21, 25)] == (slice(18, 30), slice(1, 5), (10, 14))
+    assert at_once.pieces[Region(60, 64)] == (slice(52, 64), slice(3, 6), (29, 32))
+
+    one = axes(picture, first, [squares(64, 4)] * 2)
+    assert one[0].crop == 8
+    assert one[0].pieces[Region(21, 25)] == Piece(slice(19, 27), slice(1, 7), Region(20, 26))
+    two, _ = axes(first, second, reached(one))
+    assert two.span == Span(2, 1, 1)
+    assert two.crop == 10  # of a region of 6 that starts at an odd place: 4 outputs, 9 inputs, from an even place on
+    assert two.pieces[Region(20, 26)] == Piece(slice(18, 28), slice(1, 5), Region(10, 14))
+
+
+@pytest.mark.parametrize("name", ["relu", "residual", "strided", "even"])
+@pytest.mark.parametrize("window", [3, 9])
+@pytest.mark.parametrize("called", [0.0, 1e4])
+def test_no_other_way_to_cut_takes_less_work(name: str, window: int, called: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pellucid.models.local.CALLED", called)
+    model = whole(name)
+    assert model.compiled is not None
+    graph = folded(model.compiled._graph, TOGETHER)
+    everything = sum(map(work, graph.get_ordered_ops()))
+
+    def cost(chain: tuple[Cut, ...]) -> float:
+        regions = [squares(side, window) for side in chain[0].shape[2:]]
+        total = 0.0
+        for read, given in itertools.pairwise(chain):
+            stage = axes(read, given, regions)
+            crop = stage[0].crop * stage[1].crop
+            inside = (given.before - read.before) / math.prod(read.shape[2:])
+            total += crop * inside + COPIED * crop * math.prod(read.shape[:2]) + called * read.shape[0]
+            regions = reached(stage)
+        return total + everything - chain[-1].before + COPIED * math.prod(chain[-1].shape)
+
+    least = min(chains(graph), key=cost)
+    chosen, saved = plan([*cuts(graph)], window, everything)
+    without = everything + COPIED * math.prod(chosen[0].shape)
+    assert 1 - saved == pytest.approx(min(cost(least), without) / everything)
+    assert len(chosen) == 1 or tuple(chosen) == least
 
 
 def test_larger_squares_save_less() -> None:
-    saved = [cut(networks.relu_cnn(), window) for window in (4, 16, 48)]
-    assert all(one is not None for one in saved)
-    shares = [one.saved for one in saved if one is not None]
+    graph = folded(graph_of(networks.relu_cnn()))
+    found = [*cuts(graph)]
+    everything = sum(map(work, graph.get_ordered_ops()))
+    shares = [plan(found, window, everything)[1] for window in (4, 16, 48)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 2 * shares[-1]
 

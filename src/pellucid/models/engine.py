@@ -18,6 +18,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
+from pellucid.models.finite import check_features
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import AGREE, Prepared, scale
 from pellucid.models.quantized import quantized
@@ -137,6 +138,7 @@ class CompiledGradient:
         odds: float,
     ) -> tuple[Float[Tensor, "batch class"], Float[Tensor, "batch channel height width"]]:
         """See `gradient_graph` for what it reads and gives."""
+        check_features(features)
         numbers = [np.full((1, 1), number, np.float32) for number in (soft, odds)]
         logits, gradients = direct.new_empty(direct.shape), features.new_empty(features.shape)
         parts = (one.split(TOGETHER) for one in (features, direct, logits, gradients))
@@ -149,6 +151,7 @@ class CompiledGradient:
 
 
 def _answers(request: Any, features: Tensor) -> Tensor:
+    check_features(features)
     found = [
         torch.from_numpy(request.infer([_filled(some)], share_inputs=True)[0][: len(some)]) for some in features.split(TOGETHER)
     ]
@@ -258,6 +261,7 @@ class Compilation:
 
     def __init__(self) -> None:
         self._kept: dict[type, tuple[Prepared, Values, Any]] = {}
+        self._local: tuple[Compiled, int, Local | str] | None = None
 
     def __reduce__(self) -> tuple[type["Compilation"], tuple[()]]:
         return Compilation, ()  # a copy or a pickle of a model compiles for itself
@@ -280,16 +284,13 @@ class Compilation:
     def local(self, network: Prepared, shape: tuple[int, ...], window: int) -> Local | str:
         """Or why there is none. ValueError when OpenVINO cannot run the network."""
         compiled = self.of(network, shape)
-
-        def made() -> tuple[int, Local | str]:
+        if self._local is None or self._local[:2] != (compiled, window):
             try:
-                return window, compiled.local(window, shape)
+                made = compiled.local(window, shape)
             except Exception as error:  # whatever: parts of a graph that OpenVINO cannot read fail in any way
-                return window, _first_line(error)
-
-        if (kept := self._kept.get(Local)) and kept[2][0] != window:
-            del self._kept[Local]
-        return self._made(Local, network, made)[1]
+                made = _first_line(error)
+            self._local = compiled, window, made
+        return self._local[2]
 
     def _made(self, kind: type, network: Prepared, make: Callable[[], Any]) -> Any:
         if (kept := self._kept.get(kind)) and kept[0] is network and kept[1].hold():

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pellucid.models.local import folded
+from pellucid.models.cuts import folded
 
 LAYERS = ("Convolution", "GroupConvolution", "MatMul")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pellucid.models.engine import Compiled, Quick
 from pellucid.models.image import ImageClassifier, Output
-from pellucid.models.local import Begun, Local, Precision
+from pellucid.models.local import Local, Maps, Precision
 
 PROBES = 10
 """Copies of an image that are asked both ways, before the quicker one is trusted with the others."""
@@ -60,7 +60,7 @@ class Watch:
         self.error = torch.zeros(len(target))
         """Of a single answer, as a share of how much the answers vary; 0 in float32."""
         self._local: Local | str | None = None
-        self._begun: dict[Precision, Begun] = {}
+        self._begun: dict[Precision, list[Maps]] = {}
 
     def squares(self, window: int) -> None:
         """From now on, copies differ from their images in one square of that side: where OpenVINO can, only what the square
