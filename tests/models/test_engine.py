@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import pellucid as pl
 from pellucid.models import watch as watching
-from pellucid.models.engine import Compiled, CompiledGradient
+from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.engine import Compiled
 from pellucid.models.food11 import Categories
 from pellucid.models.gradient_graph import _Rewriting
 from pellucid.models.gradients import Gradients
@@ -168,6 +169,62 @@ def test_many_gradients_are_torchs_by_every_output(name: str) -> None:
                 assert (got - own).abs().max() <= 1e-4 * own.abs().max().clamp(min=1e-3), (output, against)
             one = Gradients(asked, output)(images.features[3:4], target[3:4])
             assert torch.equal(one[1], Gradients(asked, output)(images.features, target)[1][3:4]), "company changes nothing"
+
+
+class Normalising(nn.Module):
+    """Looks at the picture before its first convolution does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = networks.Residual()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.tanh())
+
+
+class TwoStems(nn.Module):
+    """Two convolutions read the picture, one without a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(3, 4, 5, 2, 2, bias=False)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head((self.near(x).sigmoid() * self.far(x).tanh()).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "two stems", "normalising"])
+@pytest.mark.parametrize("places", [1, 5, 7])
+def test_the_sum_of_gradients_on_a_line_is_that_of_torchs(name: str, places: int) -> None:
+    more = {"two stems": lambda: networks.seeded(TwoStems()), "normalising": lambda: networks.seeded(Normalising())}
+    model = quick((more | NETWORKS)[name]().eval())
+    line = model.compiled_line
+    assert isinstance(line, str if name == "normalising" else CompiledLine), line
+    start, end = pictures(model, 2).features
+    generator = torch.Generator().manual_seed(3)
+    where, weights = torch.rand(places, generator=generator), torch.rand(places, generator=generator) - 0.3
+    points, step, target = start + where[:, None, None, None] * (end - start), end - start, torch.tensor(2)
+    for output in get_args(Output):
+        for asked in (model, model.rather_than(1)):
+            _, each = asked.on("torch").gradients(points, target.expand(places), output)
+            expected = (weights[:, None, None, None] * each).sum(0)
+            gradients = Gradients(asked, output, on_lines=True)
+            got = gradients.summed(start, step, where, weights, target)
+            assert (got - expected).abs().max() <= 2e-4 * each.abs().max().clamp(min=1e-3), output
+            assert gradients.notes == {"engine": "openvino, gradients too; in float32"}
+
+
+def test_what_else_reads_the_picture_is_named() -> None:
+    assert quick(networks.seeded(Normalising())).compiled_line == "tanh reads the picture, and is no convolution"
+
+
+def test_nothing_on_a_line_may_be_nan() -> None:
+    model = quick(networks.Residual())
+    start, step = torch.zeros(3, 16, 16), torch.zeros(3, 16, 16)
+    step[0, 3, 3] = torch.inf
+    with pytest.raises(ValueError, match="features hold NaN or infinite"):
+        Gradients(model, "logit", on_lines=True).summed(start, step, torch.zeros(2), torch.ones(2), torch.tensor(0))
 
 
 def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:

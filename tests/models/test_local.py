@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import pellucid as pl
 from pellucid.models.cuts import WRITTEN, Cut, Span, cuts, folded, work
-from pellucid.models.engine import _request
+from pellucid.models.engine import request_of
 from pellucid.models.local import COPIED, TOGETHER, Local, Piece, Region, axes, plan, reached, squares
 from tests import networks
 from tests.conftest import pictures
@@ -101,7 +101,7 @@ def test_equals_whole_passes_wherever_the_square_is_and_the_cut(
     every = chains(graph)
     assert len(every) >= 2 ** CUTS[name] - 1
     for chain in every:
-        local = Local(graph, window, _request)
+        local = Local(graph, window, request_of)
         local.cut_at(chain)
         got = local(copies, corners, local.begun(images, "float32"), owners, "float32")
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5, msg=str([one.name for one in chain]))

@@ -103,15 +103,14 @@ def integrated_gradients(
     def start(draw: int, images: Images = inputs) -> Tensor:
         return make_baseline(images, baseline, seed=seed, draw=draw, blur=blur, noise=noise, image=given)
 
-    gradients_of = Gradients(model, output)
+    gradients_of = Gradients(model, output, on_lines=not refinements)
 
     def points(image: int, starts: Tensor, where: Sequence[float]) -> list[Point]:
         return walked(gradients_of, starts, inputs.features[image], target[image], where, multiply)
 
     unit = output if multiply else f"{output} per input unit"
-    mean = _Mean(
-        inputs, target, draws, planned=len(inputs) * (draws * steps + refinements), unit=unit, notes=gradients_of.notes
-    )
+    planned = len(inputs) * (draws * steps + refinements)
+    mean = _Mean(inputs, target, draws, planned, unit, gradients_of.notes, multiply)
     held = most_held(inputs.features[0], len(inputs))
     refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
     for draw in range(draws):
@@ -121,9 +120,14 @@ def integrated_gradients(
         kept: list[list[Point]] = [[] for _ in ends]
         for chosen in rounds(steps, GRADIENT_BATCH):
             for image in range(len(inputs)):
-                visited = points(image, starts[image : image + 1], positions[chosen].tolist())
-                mean.add(image, visited, weights[chosen].tolist())
-                kept[image] += evenly(visited, 2 * held - len(kept[image])) if refinements else []
+                if refinements:
+                    visited = points(image, starts[image : image + 1], positions[chosen].tolist())
+                    mean.add(image, visited, weights[chosen].tolist())
+                    kept[image] += evenly(visited, 2 * held - len(kept[image]))
+                else:
+                    where, counts = (torch.from_numpy(one[chosen]).float() for one in (positions, weights))
+                    step = inputs.features[image] - starts[image]
+                    mean.add_sum(image, gradients_of.summed(starts[image], step, where, counts, target[image]), step)
             mean.count(weights[chosen].sum(), len(chosen))
             yield mean.answer()
         if refinements:
@@ -182,8 +186,16 @@ class _Mean:
     """The weighted mean over the points visited so far, and how far it is from complete."""
 
     def __init__(
-        self, inputs: Images, target: Int64[Tensor, " batch"], draws: int, planned: int, unit: str, notes: dict[str, str]
+        self,
+        inputs: Images,
+        target: Int64[Tensor, " batch"],
+        draws: int,
+        planned: int,
+        unit: str,
+        notes: dict[str, str],
+        multiply: bool,
     ) -> None:
+        self.multiply = multiply
         self.target, self.draws, self.planned, self.unit, self.notes = target, draws, planned, unit, notes
         self.scores = torch.zeros_like(inputs.features)
         self.baseline = torch.zeros_like(inputs.features) if draws > 1 else None
@@ -204,6 +216,12 @@ class _Mean:
             assert point.slope is not None
             self.scores[image].add_(point.pull, alpha=weight)
             self.integral[image] += weight * point.slope
+
+    def add_sum(self, image: int, gradients: Tensor, step: Tensor) -> None:
+        """Of several points at once, the sum of their gradients, each as often as it counts."""
+        pulls = gradients * step  # eq. 1: the factor is the same at every point
+        self.scores[image] += pulls if self.multiply else gradients
+        self.integral[image] += float(pulls.sum(-1).sum(dtype=torch.float64))
 
     def count(self, weight: float, points: int) -> None:
         """To be called when every image has been given its points of a round, whose weights sum to `weight`."""

@@ -7,7 +7,7 @@ of the time on many more: those are for sums over many perturbed copies, after `
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, final, runtime_checkable
@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor, fx
+from torch import Tensor
 
 from pellucid.models.finite import check_features
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import AGREE, Prepared, scale
 from pellucid.models.quantized import quantized
-from pellucid.models.unchanged import Values, tensors_of
+from pellucid.models.unchanged import tensors_of
 
 Engine = Literal["torch", "openvino", "openvino-int8"]
 """The last where it was asked for only: bfloat16 is as exact as sums need, integers are for those who are in a hurry."""
@@ -37,13 +37,12 @@ class Quick(Protocol):
     def __call__(self, features: Tensor, precision: Precision) -> Tensor: ...
 
 
-ALIKE = 0.9999
-"""The least cosine of a gradient with torch's; float32 itself comes no closer at the kinks of a ReLU6."""
 TOGETHER = 5
 """Images that a pass takes at once, of which some may be empty: for a number that it knows beforehand, OpenVINO makes code that
 is a tenth faster, and no faster for more. On the way back every layer's output is held for each."""
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
-_compiling = threading.Lock()
+compiling = threading.Lock()
+"""Held while torch traces a network and OpenVINO reads it."""
 
 
 def check_installed() -> None:
@@ -58,13 +57,13 @@ class Compiled:
 
     def __init__(self, network: Prepared, shape: tuple[int, ...]) -> None:
         """ValueError when OpenVINO cannot read the network, or gets other logits than torch does."""
-        _check_float32(network)
+        check_float32(network)
         self._graph = _read(network, shape)
         self._requests: dict[Precision, Any] = {}
         self._lock = threading.Lock()  # subtle: a request runs one batch at a time, and says so with an error
-        noise = _noise(shape)
+        noise = noise_like(shape)
         with torch.no_grad():
-            _check_logits(self(noise, "float32"), logits_of(network.module(noise)))
+            check_logits(self(noise, "float32"), logits_of(network.module(noise)))
 
     def __call__(
         self, features: Float[Tensor, "batch channel height width"], precision: Precision
@@ -72,27 +71,27 @@ class Compiled:
         """The logits."""
         with self._lock:
             if precision not in self._requests:
-                self._requests[precision] = _request(self._graph, precision)
+                self._requests[precision] = request_of(self._graph, precision)
             return _answers(self._requests[precision], features)
 
     def quantized(self, seen: Float[Tensor, "picture channel height width"]) -> Callable[[Tensor, Precision], Tensor]:
         """The same in eight-bit integers, fitted to pictures like those seen. ValueError where OpenVINO cannot."""
         try:
-            request = _request(quantized(self._graph, _request, seen), "float32")
+            request = request_of(quantized(self._graph, request_of, seen), "float32")
         except Exception as error:  # whatever: a graph of other operations fails in any way
-            raise ValueError(_first_line(error)) from error
+            raise ValueError(first_line(error)) from error
         return lambda features, _precision: _answers(request, features)
 
     def local(self, window: int, shape: tuple[int, ...]) -> Local:
         """For copies of an image that differ from it in a square of that side. ValueError when there is nothing to save."""
-        made = Local(self._graph, window, _request)
-        noise, owners, sides = _noise(shape), torch.arange(2), torch.tensor(shape[1:])
+        made = Local(self._graph, window, request_of)
+        noise, owners, sides = noise_like(shape), torch.arange(2), torch.tensor(shape[1:])
         begun = made.begun(noise, "float32")
         for corners in (torch.stack([0 * sides, sides // 2]), torch.stack([sides // 3, sides - 1])):
             copies = noise.clone()
             for copy, (top, left) in zip(copies, corners.tolist(), strict=True):
                 copy[:, top : top + window, left : left + window] = 0
-            _check_logits(made(copies, corners, begun, owners, "float32"), self(copies, "float32"))
+            check_logits(made(copies, corners, begun, owners, "float32"), self(copies, "float32"))
         return made
 
     @property
@@ -101,92 +100,46 @@ class Compiled:
         return "BF16" in _capabilities()
 
 
-@final
-class CompiledGradient:
-    """The same with a pass back: the logits, and the gradient by the features of what is made of them."""
-
-    def __init__(self, network: Prepared, shape: tuple[int, ...]) -> None:
-        """ValueError when the pass back cannot be put for OpenVINO, or gives another gradient than torch does."""
-        from pellucid.models.gradient_graph import gradient_graph  # subtle: torch's tracer takes a second to import
-
-        _check_float32(network)
-        noise = _noise(shape)
-        # subtle: torch's pass comes first, so that what it takes is free again when the engine needs it
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = noise.clone().requires_grad_()
-            logits = logits_of(network.module(leaf.clone()))
-            each = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
-            (expected,) = torch.autograd.grad((logits * each).sum(), leaf)
-        try:
-            traced, self.classes = gradient_graph(network.module, TOGETHER, shape, logits_of)
-            sizes = [[TOGETHER, *shape], [TOGETHER, self.classes], [1, 1], [1, 1]]
-            self._request = _request(_read_graph(traced, sizes), "float32")
-        except Exception as error:  # whatever: what cannot be traced or read fails in any way
-            raise ValueError(_first_line(error)) from error
-        self._lock = threading.Lock()
-        found, gradient = self(noise, each, 0.0, 0.0)
-        _check_logits(found, logits.detach())
-        alike = torch.cosine_similarity(gradient.flatten(1), expected.flatten(1))
-        if not float(alike.min()) >= ALIKE:
-            raise ValueError(f"its gradient has a cosine of {float(alike.min()):.6f} with torch's")
-
-    def __call__(
-        self,
-        features: Float[Tensor, "batch channel height width"],
-        direct: Float[Tensor, "batch class"],
-        soft: float,
-        odds: float,
-    ) -> tuple[Float[Tensor, "batch class"], Float[Tensor, "batch channel height width"]]:
-        """See `gradient_graph` for what it reads and gives."""
-        check_features(features)
-        numbers = [np.full((1, 1), number, np.float32) for number in (soft, odds)]
-        logits, gradients = direct.new_empty(direct.shape), features.new_empty(features.shape)
-        parts = (one.split(TOGETHER) for one in (features, direct, logits, gradients))
-        for some, chosen, *places in zip(*parts, strict=True):
-            with self._lock:
-                found = self._request.infer([_filled(some), _filled(chosen), *numbers], share_inputs=True, share_outputs=True)
-                for number, place in enumerate(places):
-                    place.copy_(torch.from_numpy(found[number][: len(place)]))
-        return logits, gradients
-
-
 def _answers(request: Any, features: Tensor) -> Tensor:
     check_features(features)
     found = [
-        torch.from_numpy(request.infer([_filled(some)], share_inputs=True)[0][: len(some)]) for some in features.split(TOGETHER)
+        torch.from_numpy(request.infer([filled(some)], share_inputs=True)[0][: len(some)]) for some in features.split(TOGETHER)
     ]
     return torch.cat(found)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     said = str(error).strip().splitlines()
     return said[0] if said else type(error).__name__
 
 
-def _filled(some: Tensor) -> NDArray[np.float32]:
+def filled(some: Tensor) -> NDArray[np.float32]:
     """With zeros for the images that are missing."""
     if missing := TOGETHER - len(some):
         some = torch.cat([some, some.new_zeros(missing, *some.shape[1:])])
     return some.contiguous().numpy()
 
 
-def _check_float32(network: Prepared) -> None:
-    tensors = _everything(network)
+def check_float32(network: Prepared) -> None:
+    """ValueError for any other network, or one elsewhere than on the CPU."""
+    tensors = everything_of(network)
     if any(t.device.type != "cpu" or (t.is_floating_point() and t.dtype != torch.float32) for t in tensors):
         raise ValueError("engine='openvino' is for networks in float32 on a CPU; use engine='torch'")
 
 
-def _noise(shape: tuple[int, ...]) -> Tensor:
+def noise_like(shape: tuple[int, ...]) -> Tensor:
+    """Two pictures, the same ones each time, to try a network with."""
     return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def _check_logits(found: Tensor, expected: Tensor) -> None:
+def check_logits(found: Tensor, expected: Tensor) -> None:
+    """ValueError for others than are expected, but for rounding."""
     far, most = float((found - expected).abs().max()), scale(expected)
     if not far <= AGREE * most:
         raise ValueError(f"engine='openvino': its logits are up to {far:.2g} from torch's, of {most:.2g}; use engine='torch'")
 
 
-def _request(graph: Any, precision: Precision) -> Any:
+def request_of(graph: Any, precision: Precision) -> Any:
     import openvino
 
     settings = {
@@ -204,7 +157,8 @@ def _capabilities() -> list[str]:
     return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _everything(network: Prepared) -> list[Tensor]:
+def everything_of(network: Prepared) -> list[Tensor]:
+    """All its weights and buffers."""
     return [tensor for sub in network.module.modules() for tensor in tensors_of(sub)]
 
 
@@ -228,7 +182,7 @@ def _read(network: Prepared, shape: tuple[int, ...]) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     try:
-        with _compiling, torch.no_grad(), warnings.catch_warnings():
+        with compiling, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             traced = torch.jit.trace(_Logits(network.module).eval(), torch.zeros(2, *shape), check_trace=False)
             front = FrontEndManager().load_by_framework("pytorch")
@@ -236,65 +190,5 @@ def _read(network: Prepared, shape: tuple[int, ...]) -> Any:
             graph = front.convert(front.load(decoder))
         graph.reshape([TOGETHER, *shape])
     except Exception as error:  # whatever: a network that cannot be traced or read fails in any way
-        raise ValueError(f"engine='openvino' cannot read this network ({_first_line(error)}); use engine='torch'") from error
+        raise ValueError(f"engine='openvino' cannot read this network ({first_line(error)}); use engine='torch'") from error
     return graph
-
-
-def _read_graph(traced: fx.GraphModule, sizes: Sequence[Sequence[int]]) -> Any:
-    """The traced graph as OpenVINO's, its inputs of these sizes."""
-    from openvino import PartialShape
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
-
-    with _compiling, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        front = FrontEndManager().load_by_framework("pytorch")
-        decoder = TorchFXPythonDecoder(traced)  # subtle: it must live as long as the graph is being made
-        graph = front.convert(front.load(decoder))
-    graph.reshape({one: PartialShape([*size]) for one, size in zip(graph.inputs, sizes, strict=True)})
-    return graph
-
-
-@final
-class Compilation:
-    """Keeps what was compiled for as long as no weight of the network has changed."""
-
-    def __init__(self) -> None:
-        self._kept: dict[type, tuple[Prepared, Values, Any]] = {}
-        self._local: tuple[Compiled, int, Local | str] | None = None
-
-    def __reduce__(self) -> tuple[type["Compilation"], tuple[()]]:
-        return Compilation, ()  # a copy or a pickle of a model compiles for itself
-
-    def of(self, network: Prepared, shape: tuple[int, ...]) -> Compiled:
-        """ValueError when OpenVINO cannot run the network."""
-        return self._made(Compiled, network, lambda: Compiled(network, shape))
-
-    def gradient(self, network: Prepared, shape: tuple[int, ...]) -> CompiledGradient | str:
-        """Or why there is none."""
-
-        def made() -> CompiledGradient | str:
-            try:
-                return CompiledGradient(network, shape)
-            except ValueError as error:
-                return str(error)
-
-        return self._made(CompiledGradient, network, made)
-
-    def local(self, network: Prepared, shape: tuple[int, ...], window: int) -> Local | str:
-        """Or why there is none. ValueError when OpenVINO cannot run the network."""
-        compiled = self.of(network, shape)
-        if self._local is None or self._local[:2] != (compiled, window):
-            try:
-                made = compiled.local(window, shape)
-            except Exception as error:  # whatever: parts of a graph that OpenVINO cannot read fail in any way
-                made = _first_line(error)
-            self._local = compiled, window, made
-        return self._local[2]
-
-    def _made(self, kind: type, network: Prepared, make: Callable[[], Any]) -> Any:
-        if (kept := self._kept.get(kind)) and kept[0] is network and kept[1].hold():
-            return kept[2]
-        made = make()
-        self._kept[kind] = (network, Values(_everything(network)), made)
-        return made

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import open_photograph, recall, remember
-from pellucid.models.engine import Compilation, Compiled, CompiledGradient, Engine, check_installed, logits_of
+from pellucid.models.compilation import Compilation
+from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.engine import Compiled, Engine, check_installed, logits_of
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
 from pellucid.models.local import Local, Precision
@@ -196,11 +198,27 @@ class ImageClassifier:
         of: Output,
     ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch channel height width"]]:
         """`gradients` by what was compiled, without asking whether the network is still the same."""
-        features = features.detach().float().cpu()
         chosen = nn.functional.one_hot(target, compiled.classes).float()
-        logits, gradients = compiled(features, *cotangents(of, chosen, self.against))
+        logits, gradients = compiled(features.detach().float().cpu(), *cotangents(of, chosen, self.against))
         self._check_gradient(gradients, of)
         return read_output(self._set_against(self._checked(logits)), target, of), gradients
+
+    def quick_line(
+        self,
+        compiled: CompiledLine,
+        start: Float[Tensor, "channel height width"],
+        step: Float[Tensor, "channel height width"],
+        where: Float[Tensor, " place"],
+        weights: Float[Tensor, " place"],
+        target: Int64[Tensor, ""],
+        of: Output,
+    ) -> Float32[Tensor, "channel height width"]:
+        """The weighted sum of the gradients at start + where * step, again without asking."""
+        chosen = nn.functional.one_hot(target, compiled.classes).float().expand(len(where), -1)
+        logits, total = compiled(start, step, where, weights, *cotangents(of, chosen, self.against))
+        self._check_gradient(total, of)
+        self._checked(logits)
+        return total
 
     def _quick_logits(self, compiled: Callable[[Tensor, Precision], Tensor], features: Tensor, precision: Precision) -> Tensor:
         return self._set_against(self._checked(compiled(features.detach().float().cpu(), precision)))
@@ -218,6 +236,13 @@ class ImageClassifier:
         if self.engine == "torch":
             return None
         return self._compilation.gradient(self.prepared, (len(self.mean), *self.size))
+
+    @property
+    def compiled_line(self) -> CompiledLine | str | None:
+        """The same for the weighted sum of gradients on a straight line."""
+        if self.engine == "torch":
+            return None
+        return self._compilation.line(self.prepared, (len(self.mean), *self.size))
 
     def local(self, window: int) -> Local | str | None:
         """The same for copies of an image that differ from it in a square of that side, or why the engine cannot compute just

@@ -128,7 +128,7 @@ def _agrees(prepared: Prepared, noise: Tensor, expected: Tensor, ask: Ask) -> bo
     return logits.shape == expected.shape and float((logits.detach() - expected).abs().max()) <= AGREE * scale(expected)
 
 
-def scale(logits: Float[Tensor, "2 class"]) -> float:
+def scale(logits: Float[Tensor, "image class"]) -> float:
     """The largest logit among those that depend on the image: one that never changes would hide an error in all others."""
-    moved = logits[0] != logits[1]
+    moved = (logits != logits[0]).any(0)
     return float((logits[:, moved] if moved.any() else logits).abs().max())

@@ -1,0 +1,57 @@
+"""What an engine has made of a network, kept for the next question."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, final
+
+from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.engine import Compiled, everything_of, first_line
+from pellucid.models.local import Local
+from pellucid.models.prepared import Prepared
+from pellucid.models.unchanged import Values
+
+Made = TypeVar("Made")
+
+
+@final
+class Compilation:
+    """Keeps what was compiled for as long as no weight of the network has changed."""
+
+    def __init__(self) -> None:
+        self._kept: dict[type, tuple[Prepared, Values, Any]] = {}
+        self._local: tuple[Compiled, int, Local | str] | None = None
+
+    def __reduce__(self) -> tuple[type["Compilation"], tuple[()]]:
+        return Compilation, ()  # a copy or a pickle of a model compiles for itself
+
+    def of(self, network: Prepared, shape: tuple[int, ...]) -> Compiled:
+        """ValueError when OpenVINO cannot run the network."""
+        return self._made(Compiled, network, lambda: Compiled(network, shape))
+
+    def gradient(self, network: Prepared, shape: tuple[int, ...]) -> CompiledGradient | str:
+        """Or why there is none."""
+        return self._made(CompiledGradient, network, lambda: _or_why(lambda: CompiledGradient(network, shape)))
+
+    def line(self, network: Prepared, shape: tuple[int, ...]) -> CompiledLine | str:
+        """Or why there is none."""
+        return self._made(CompiledLine, network, lambda: _or_why(lambda: CompiledLine(network, shape)))
+
+    def local(self, network: Prepared, shape: tuple[int, ...], window: int) -> Local | str:
+        """Or why there is none. ValueError when OpenVINO cannot run the network."""
+        compiled = self.of(network, shape)
+        if self._local is None or self._local[:2] != (compiled, window):
+            self._local = compiled, window, _or_why(lambda: compiled.local(window, shape))
+        return self._local[2]
+
+    def _made(self, kind: type, network: Prepared, make: Callable[[], Any]) -> Any:
+        if (kept := self._kept.get(kind)) and kept[0] is network and kept[1].hold():
+            return kept[2]
+        made = make()
+        self._kept[kind] = (network, Values(everything_of(network)), made)
+        return made
+
+
+def _or_why(make: Callable[[], Made]) -> Made | str:
+    try:
+        return make()
+    except Exception as error:  # whatever: a graph that OpenVINO cannot read fails in any way
+        return first_line(error)
