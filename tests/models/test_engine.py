@@ -3,6 +3,7 @@
 import builtins
 import copy
 import importlib.util
+import itertools
 import pickle
 from dataclasses import replace
 from typing import Any, get_args
@@ -195,24 +196,22 @@ class TwoStems(nn.Module):
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "two stems", "normalising"])
-@pytest.mark.parametrize("places", [1, 5, 7])
-def test_the_sum_of_gradients_on_a_line_is_that_of_torchs(name: str, places: int) -> None:
+def test_the_sum_of_gradients_on_a_line_is_that_of_torchs(name: str) -> None:
     more = {"two stems": lambda: networks.seeded(TwoStems()), "normalising": lambda: networks.seeded(Normalising())}
     model = quick((more | NETWORKS)[name]().eval())
     line = model.compiled_line
     assert isinstance(line, str if name == "normalising" else CompiledLine), line
     start, end = pictures(model, 2).features
-    generator = torch.Generator().manual_seed(3)
-    where, weights = torch.rand(places, generator=generator), torch.rand(places, generator=generator) - 0.3
-    points, step, target = start + where[:, None, None, None] * (end - start), end - start, torch.tensor(2)
-    for output in get_args(Output):
-        for asked in (model, model.rather_than(1)):
-            _, each = asked.on("torch").gradients(points, target.expand(places), output)
-            expected = (weights[:, None, None, None] * each).sum(0)
-            gradients = Gradients(asked, output, on_lines=True)
-            got = gradients.summed(start, step, where, weights, target)
-            assert (got - expected).abs().max() <= 2e-4 * each.abs().max().clamp(min=1e-3), output
-            assert gradients.notes == {"engine": "openvino, gradients too; in float32"}
+    step, target, generator = end - start, torch.tensor(2), torch.Generator().manual_seed(3)
+    for places, output, against in itertools.product((1, 5, 7), get_args(Output), (None, 1)):
+        where, weights = torch.rand(places, generator=generator), torch.rand(places, generator=generator) - 0.3
+        points, asked = start + where[:, None, None, None] * step, model.rather_than(against)
+        _, each = asked.on("torch").gradients(points, target.expand(places), output)
+        expected = (weights[:, None, None, None] * each).sum(0)
+        gradients = Gradients(asked, output, on_lines=True)
+        got = gradients.summed(start, step, where, weights, target)
+        assert (got - expected).abs().max() <= 2e-4 * each.abs().max().clamp(min=1e-3), (places, output, against)
+        assert gradients.notes == {"engine": "openvino, gradients too; in float32"}
 
 
 def test_what_else_reads_the_picture_is_named() -> None:
