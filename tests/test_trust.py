@@ -55,6 +55,37 @@ def explained(planted: Any, method: str, count: int = 4, **options: Any) -> tupl
 def test_the_verdict_is_the_first_that_the_evidence_calls_for(evidence, verdict):
     assert judged(*evidence, probability=True, weights=100.0) == verdict
     assert judged(*evidence, probability=True, weights=1.0) == ("little to explain" if verdict in LATER else verdict)
+    unfinished = judged(*evidence, probability=True, weights=100.0, incomplete=True)
+    assert unfinished == ("has not settled" if verdict == "holds up" else verdict)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        ("integrated_gradients", {"steps": 1, "rule": "left", "baseline": "white"}, "its completeness gap is"),
+        ("occlusion", {"window": 4, "stride": 1, "deadline": 1e-9}, "its share still missing is"),
+    ],
+)
+def test_a_map_that_does_not_add_up_has_not_settled(planted, method, options, says):
+    images = planted.images[:1]
+    a = pl.explain(planted.model, images, method=method, **options)
+    assert float(a.error) > 0.5
+    (e,) = pl.trust(planted.model, images, a).evidence
+    assert e.verdict != "holds up"
+    settled = replace(e, verdict="has not settled")
+    assert says in settled.sentence
+    assert "give a tolerance" in settled.advice
+    assert settled.sentence != replace(settled, error=0.4).sentence
+
+
+def test_what_stays_with_random_weights_is_said_of_a_map_that_holds_up(planted):
+    images, a = explained(planted, "grad_cam", 1)
+    (e,) = pl.trust(planted.model, images, a).evidence
+    assert e.verdict == "holds up"
+    some, much = replace(e, randomised=0.59), replace(e, randomised=0.6)
+    assert some.sentence.startswith("It changes with the weights")
+    assert "much of it is there with random weights too" in much.sentence
+    assert some.advice != much.advice
 
 
 @pytest.mark.parametrize("method", ["occlusion", "grad_cam", "saliency", "lime"])
@@ -181,6 +212,39 @@ def test_a_map_without_numbers_is_not_trusted(planted):
     assert t.verdict == "does not depend on the model"
 
 
+def test_a_map_of_one_value_shows_nothing(planted):
+    images, a = explained(planted, "saliency", 2)
+    scores = a.scores.clone()
+    scores[0] = 0
+    empty, other = pl.trust(planted.model, images, replace(a, scores=scores)).evidence
+    assert empty.verdict == "no better than random"
+    assert empty.sentence == "All of its values are the same: it shows nothing."
+    assert other.verdict == "holds up"
+
+
+def test_a_map_of_which_random_weights_leave_nothing_depends_on_the_model(planted, monkeypatch):
+    images, a = explained(planted, "saliency", 1)
+    real = trust_module.again
+
+    def nothing(*given: Any, **options: Any) -> Any:
+        made = real(*given, **options)
+        return replace(made, scores=0 * made.scores)
+
+    monkeypatch.setattr(trust_module, "again", nothing)
+    (e,) = pl.trust(planted.model, images, a).evidence
+    assert (e.randomised, e.verdict) == (0.0, "holds up")
+
+
+def test_only_what_a_seed_decides_is_run_with_another(planted):
+    images = planted.images[:1]
+    for baseline, chance in (("black", False), ("blur", False), ("uniform", True), ("gaussian", True)):
+        a = pl.explain(planted.model, images, method="integrated_gradients", steps=3, baseline=baseline)
+        (e,) = pl.trust(planted.model, images, a).evidence
+        assert (e.seeds is not None) is chance, baseline
+        stable = pl.measure(planted.model, images, a, metric="seed_stability")
+        assert ("deterministic" in stable.notes) is not chance, baseline
+
+
 def test_the_words_are_those_of_the_reason():
     """A map that gained over random orders, and was called no better since it does not repeat, must not be told that it gained
     nothing."""
@@ -191,6 +255,11 @@ def test_the_words_are_those_of_the_reason():
         return Evidence(verdict, 0.1, "error", seeds, gained, worth, 0.1, weights, Work(1, 1, 1.0))
 
     luck, nothing, held = evidence(0.13, 0.08), evidence(0.9, -0.01), evidence(0.9, 0.08)
+    hardly = evidence(0.9, 0.08, worth=2.7)
+    assert hardly.verdict == "no better than random"
+    assert "hardly more than removing pixels elsewhere: by less than a twentieth" in hardly.sentence
+    unmoved = evidence(0.9, -0.01, worth=0.04)
+    assert unmoved.verdict == "little to explain"
     assert luck.verdict == nothing.verdict == "no better than random"
     assert luck.sentence.startswith("Another seed draws a map that has next to nothing in common with it")
     assert nothing.sentence.startswith("Removing the pixels that it ranks first hurts the answer no more")

@@ -49,7 +49,12 @@ class Method(Generic[P, T]):
     `method(...)` gives the last answer, `method.stream(...)` every one of them. Options are checked before any work is done.
     """
 
-    def __init__(self, function: Callable[P, Iterator[T]], presets: Mapping[str, Preset] | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[P, Iterator[T]],
+        presets: Mapping[str, Preset] | None = None,
+        chance: Callable[[Mapping[str, OptionValue]], bool] | None = None,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.name = function.__name__
         self.signature = inspect.signature(function)
@@ -57,7 +62,7 @@ class Method(Generic[P, T]):
         self.presets = dict(presets or {})
         for preset in self.presets.values():
             validated(self.name, self.options, preset.options)
-        self._function = function
+        self._function, self._chance = function, chance
 
     def __repr__(self) -> str:
         return f"<method {self.name}{self.signature}>"
@@ -66,6 +71,10 @@ class Method(Generic[P, T]):
         if name not in self.presets:
             raise UnknownName(unknown(f"preset of {self.name}", name, self.presets))
         return self.presets[name]
+
+    def draws(self, options: Mapping[str, OptionValue]) -> bool:
+        """Whether with these options anything depends on the seed."""
+        return "seed" in options and (self._chance is None or self._chance(options))
 
     def budget(self) -> dict[str, OptionValue]:
         """The option that bounds the work, lifted to its limit: what a tolerance without an explicit bound asks for."""

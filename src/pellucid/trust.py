@@ -19,7 +19,7 @@ from pellucid.again import again, check_explained
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import blurred
 from pellucid.measurement import Interval
-from pellucid.methods import methods
+from pellucid.methods import methods, owes_to_chance
 from pellucid.metrics.deletion import deletion
 from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import Engine, ImageClassifier
@@ -42,6 +42,8 @@ ORDERS = (9, 19)
 """Random orders that it is compared with: at least, and at most."""
 SAME = 0.9
 """Rank correlation with the map of a randomised network from which on the map does not depend on the model."""
+MUCH = 0.6
+"""The same from which on much of the map is the picture's, and is said to be."""
 WORTH = 0.05
 """What a map must gain over random orders, as a share of what all the picture is worth to the answer."""
 ANSWERS = 1 / 3
@@ -57,6 +59,11 @@ SETTLED = 0.5
 ranks, since one sees what is strong."""
 NOISE = 0.2
 """The same correlation below which a map is noise: what it gains over random orders is luck then."""
+COUNTS = ("completeness gap", "share still missing")
+"""Errors that say how much of the map is not accounted for, rather than how far it may be from the one of endless samples,
+which a second run tells better."""
+UNACCOUNTED = 0.5
+"""Such an error from which on a map has not settled."""
 DISTANCE = 0.02
 """Standard deviation of the blur that stands for looking from a distance, as a share of the short side."""
 
@@ -70,7 +77,7 @@ SENTENCES: Mapping[Verdict, tuple[str, str]] = {
     ),
     "no better than random": (
         "Removing the pixels that it ranks first hurts the answer no more than removing pixels elsewhere.",
-        "Do not rely on it; try another method, or more samples, and see whether that one finds places that matter.",
+        "Do not rely on it; try another method, and see whether that one finds places that matter.",
     ),
     "little to explain": (
         "Less than a third of the class's probability comes from the picture: blurred beyond recognition, it keeps the rest.",
@@ -90,6 +97,23 @@ NOISY = (
     "Do not rely on it; take many more samples or another method, and see whether that one repeats.",
 )
 """Of a map that is no better than random since it does not repeat."""
+EMPTY = (
+    "All of its values are the same: it shows nothing.",
+    "Nothing was found that speaks for this class; take another layer or method, or one that keeps what speaks against it.",
+)
+"""Of a map without any difference in it."""
+HARDLY = (
+    "Removing the pixels that it ranks first hurts the answer hardly more than removing pixels elsewhere: by less than a "
+    "twentieth of what the whole picture is worth to it.",
+    "Do not rely on it; try another method, and see whether that one finds places that matter.",
+)
+"""Of a map that is no better than random by so little that it could not be told by chance."""
+PARTLY = (
+    "It repeats, and the pixels that it ranks first matter more to the answer than others do; but much of it is there with "
+    "random weights too: so far it shows the picture, not what the network makes of it.",
+    "Look at a method whose map changes more with the weights before you act on it.",
+)
+"""Of a map that holds up, with much of it left with random weights."""
 UNLEARNED = (
     "The network's weights are in no more order than weights drawn at random: it has learned nothing that a map could show.",
     "See whether its weights were loaded: a checkpoint whose names do not fit may be passed over without a word.",
@@ -116,7 +140,8 @@ class Evidence:
     """By how much the same output falls when all of the picture is blurred."""
     randomised: float
     """Rank correlation with the map on a network with random weights, in either direction, in units of what a second run on the
-    same network reaches: 1 does not depend on the model, 0 has nothing left of it."""
+    same network reaches: 1 does not depend on the model, 0 has nothing left of it. NaN for a map whose values are all the
+    same."""
     order: float
     """How much more order the network's weights have than weights drawn at random, in standard errors (`models.learned`)."""
     cost: Work
@@ -134,9 +159,20 @@ class Evidence:
 
     @property
     def _words(self) -> tuple[str, str]:
-        if self.verdict == "no better than random" and is_noise(self.seeds):
-            return NOISY
-        return UNLEARNED if self.verdict == "little to explain" and self.order < LEARNED else SENTENCES[self.verdict]
+        if self.verdict == "no better than random":
+            if math.isnan(self.randomised):
+                return EMPTY
+            if is_noise(self.seeds):
+                return NOISY
+            return HARDLY if self.advantage.low > 0 else SENTENCES[self.verdict]
+        if self.verdict == "little to explain" and self.order < LEARNED:
+            return UNLEARNED
+        if self.verdict == "has not settled" and unaccounted(self.error, self.error_name):
+            return (
+                f"By its own count half of it or more is missing or wrong: its {self.error_name} is {self.error:.2g}.",
+                "Let it take more steps, or give a tolerance, and look again.",
+            )
+        return PARTLY if self.verdict == "holds up" and self.randomised >= MUCH else SENTENCES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"sentence": self.sentence, "advice": self.advice}
@@ -202,10 +238,9 @@ def trust(
     asked = model.rather_than(attribution.against)
     plan = planned(attribution, budget)
     changed = dict(plan.options)
-    if attribution.seed is not None:
-        changed["seed"] = other_seed(attribution.seed, seed)
     second = None
-    if attribution.seed is not None:
+    if attribution.seed is not None and owes_to_chance(attribution):
+        changed["seed"] = other_seed(attribution.seed, seed)
         second = again(asked, images, attribution, progress=lambda a: progress(0.2 * a.work.fraction), **changed)
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
@@ -222,7 +257,9 @@ def trust(
     runs = [run.work for run in (second, other) if run is not None] + [m.work, made]
     work = Work(sum(one.forwards for one in runs), sum(one.backwards for one in runs), 1.0)
     own = torch.ones(len(images)) if second is None else spearman(attribution.map(), second.map())
+    flat, none_left = ((maps.amax((1, 2)) == maps.amin((1, 2))) for maps in (attribution.map(), other.map()))
     randomised = spearman(attribution.map(), other.map()).abs() / own.clamp(min=REPEATS)
+    randomised[none_left & ~flat] = 0.0
     distance = DISTANCE * min(images.features.shape[2:])
     seeds = None if second is None else correlation(far(attribution.map(), distance), far(second.map(), distance))
     curve = m.extras["curve"]
@@ -232,11 +269,15 @@ def trust(
         advantage = Interval(*(float(m.extras[name][n]) if name in m.extras else math.nan for name in limits))
         worth = float(curve[n, 0] - curve[n, -1])
         settled = None if seeds is None else at_full_length(float(seeds[n]), plan.times)
-        verdict = judged(advantage, worth, float(randomised[n]), settled, output == "probability", weights)
+        error = float(attribution.error[n])
+        incomplete = unaccounted(error, attribution.error_name)
+        verdict = judged(advantage, worth, float(randomised[n]), settled, output == "probability", weights, incomplete)
+        if flat[n]:
+            verdict = "no better than random"
         found.append(
             Evidence(
                 verdict=verdict,
-                error=float(attribution.error[n]),
+                error=error,
                 error_name=attribution.error_name,
                 seeds=settled,
                 advantage=advantage,
@@ -277,6 +318,11 @@ def is_noise(seeds: float | None) -> bool:
     return seeds is not None and not seeds >= NOISE
 
 
+def unaccounted(error: float, name: str) -> bool:
+    """Whether half of the map or more is still missing or wrong by its own count. What cannot be told is."""
+    return name in COUNTS and not error < UNACCOUNTED
+
+
 def judged(
     advantage: Interval,
     worth: float,
@@ -284,15 +330,18 @@ def judged(
     seeds: float | None,
     probability: bool,
     weights: float,
+    incomplete: bool = False,
 ) -> Verdict:
     """The first of the verdicts that the evidence calls for. Whatever cannot be told counts against the map."""
     if not randomised < SAME:
         return "does not depend on the model"
+    if probability and abs(worth) < WORTH:  # nothing that is removed makes a difference, so no order can
+        return "little to explain"
     if is_noise(seeds) or not (advantage.low > 0 and advantage.value >= WORTH * abs(worth)):
         return "no better than random"
     if (probability and not worth >= ANSWERS) or weights < LEARNED:
         return "little to explain"
-    if seeds is not None and not seeds >= SETTLED:
+    if incomplete or (seeds is not None and not seeds >= SETTLED):
         return "has not settled"
     return "holds up"
 
@@ -313,7 +362,7 @@ class Plan:
 def planned(attribution: Attribution, budget: int | float) -> Plan:
     """Deletion curves with as many random orders as there is room for, at least nine; the rest goes to the method's runs."""
     each = passes(attribution.work) / max(1, len(attribution))
-    runs = 1 if attribution.seed is None else 2
+    runs = 2 if owes_to_chance(attribution) else 1
     room = max(FLOOR, budget * each)
     least = _curves(ORDERS[0]) + 2 * PICTURES / max(1, len(attribution))
     share = min(1.0, (room - least) / (runs * each)) if each else 1.0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ParamSpec, final
 
 from pellucid.attribution import Attribution
-from pellucid.registry import Registry
+from pellucid.registry import OptionValue, Registry
 from pellucid.stream import Method, Preset
 
 P = ParamSpec("P")
@@ -15,10 +15,15 @@ class Methods(Registry[Method[..., Attribution]]):
     """The explanation methods by name, each with its options' schema."""
 
     def register(
-        self, *, presets: Mapping[str, Preset] | None = None
+        self,
+        *,
+        presets: Mapping[str, Preset] | None = None,
+        chance: Callable[[Mapping[str, OptionValue]], bool] | None = None,
     ) -> Callable[[Callable[P, Iterator[Attribution]]], Method[P, Attribution]]:
+        """`chance` tells whether a seed is asked at all with these options; without, one that there is always is."""
+
         def add(function: Callable[P, Iterator[Attribution]]) -> Method[P, Attribution]:
-            method = Method(function, presets)
+            method = Method(function, presets, chance)
             self.add(method.name, method)
             return method
 
@@ -26,3 +31,10 @@ class Methods(Registry[Method[..., Attribution]]):
 
 
 methods = Methods("method", "pellucid.methods")
+
+
+def owes_to_chance(attribution: Attribution) -> bool:
+    """Whether another seed would have given another one."""
+    if attribution.method not in methods:
+        return attribution.seed is not None
+    return methods[attribution.method].draws(attribution.options)

@@ -26,7 +26,7 @@ def input_x_gradient(
 
     Unit: that of the output; signed. "Input" is what the network reads, so a pixel of the mean colour (0 there) scores 0
     whatever it shows. On a linear network the scores add up to the output less its bias; elsewhere nothing of the kind holds.
-    The gradient is exact, so the error is 0.
+    Nothing is estimated, so the error is 0; `saliency` says what rounding may do.
     """
     _, gradients = model.gradients(inputs.features, target, output)
     yield Attribution(

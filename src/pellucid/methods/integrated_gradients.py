@@ -33,7 +33,8 @@ FLOOR = 1e-4
             view={"scale": "minmax"},
             description="Mean of the gradients at 0/10 to 9/10 of the image, without the factor (x - baseline).",
         )
-    }
+    },
+    chance=lambda options: options["baseline"] in RANDOM,
 )
 def integrated_gradients(
     model: ImageClassifier,

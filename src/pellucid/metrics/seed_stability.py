@@ -14,6 +14,7 @@ from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
 from pellucid.measurement import Measurement
+from pellucid.methods import owes_to_chance
 from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier
 from pellucid.ranks import margin, spearman
@@ -30,15 +31,17 @@ def seed_stability(
     """How alike the maps of different seeds order the pixels: 1, the map owes nothing to chance; 0, it owes everything to it.
 
     The mean rank correlation over all pairs among the map and those of `draws` other seeds, made from its own; the channels
-    are folded as the attribution declares, and signs count. A method without a seed has no chance in it and gives exactly 1.
+    are folded as the attribution declares, and signs count. A method without a seed has no chance in it and gives exactly
+    1, and so does one that draws nothing with its options.
     `extras["pairs"]`: every pair, `batch pair`.
 
     The interval is a jackknife over the maps, since pairs that share a map are not independent; of one other seed there is
     none, and low and high equal the value. NaN where a map is constant, or cannot be made again.
     """
-    if attribution.method and attribution.seed is None:
+    if attribution.method and not owes_to_chance(attribution):
         ones = torch.ones(len(inputs))
-        yield Measurement(ones, ones, ones, Work(0, 0, 1.0), notes={"deterministic": f"{attribution.method} has no seed"})
+        why = f"{attribution.method} " + ("has no seed" if attribution.seed is None else "draws nothing with these options")
+        yield Measurement(ones, ones, ones, Work(0, 0, 1.0), notes={"deterministic": why})
         return
     maps = [attribution.map()]
     pairs: dict[tuple[int, int], Tensor] = {}
