@@ -7,6 +7,7 @@ import { type Halt, type Outside, SaveQueue } from "../src/lib/saves";
 
 const HASH = "f00d";
 const MEMBER = "7/ada";
+const CLOSED = new Refused(409, "the course is closed", null, { state: "closed" });
 const NOON = Date.UTC(2026, 10, 2, 12);
 
 /** What `localStorage` is, and the browser's other tabs hear of it. */
@@ -409,7 +410,6 @@ describe("two tabs", () => {
 describe("a save that is refused", () => {
   it.each([
     ["session", new Refused(401, "log in")],
-    ["closed", new Refused(409, "the course is closed", null, { state: "closed" })],
     ["assignment", new Refused(409, "other questions", null, { hash: "cafe" })],
   ] as const)("for the %s stays kept, and is sent when that is over", async (why, refusal) => {
     const [server, shelf] = [new Server(), new Memory()];
@@ -423,6 +423,74 @@ describe("a save that is refused", () => {
     it.queue.resume();
     await settled();
     expect([it.queue.unsent, shelf.length]).toEqual([[], 0]);
+  });
+
+  it("since the course closed stays kept, and is sent only when somebody says so", async () => {
+    const [server, shelf] = [new Server(), new Memory()];
+    let it = await opened(server, shelf);
+    it.queue.choose("q1", ["a"]);
+    await settled();
+    server.weather.push(CLOSED);
+    it.queue.choose("q1", ["a", "b"]);
+    it.queue.choose("q2", ["b"]);
+    await settled();
+    expect([it.halts, it.queue.halted, it.queue.unsent, server.asked.length, shelf.length]).toEqual([["closed"], "closed", [], 2, 2]);
+    const late = { phase: "late", selected: ["a"], saved: { sequence: 1 }, told: { kind: "late", selected: ["a", "b"] } };
+    expect(it.queue.entry("q1")).toMatchObject(late);
+    expect(it.queue.entry("q2")).toMatchObject({ phase: "late", selected: [], saved: null });
+    it.queue.stop();
+    it = await opened(server, shelf); // it is open again when the page is loaded the next time
+    it.queue.nudge();
+    it.queue.resume();
+    await settled();
+    expect(server.asked).toHaveLength(2);
+    expect(it.queue.entry("q1")).toMatchObject(late);
+    it.queue.dismiss("q1");
+    it.queue.choose("q2", it.queue.entry("q2").told?.selected ?? []);
+    await settled();
+    expect([it.queue.entry("q1"), it.queue.entry("q2")]).toMatchObject([{ phase: "saved", selected: ["a"], told: null }, { phase: "saved", selected: ["b"], told: null }]);
+    expect([it.queue.unsent, shelf.length]).toEqual([[], 0]);
+  });
+
+  it("since the course closed is put aside in every tab, and what is decided in one is decided in all", async () => {
+    const [server, shelf] = [new Server(), new Memory()];
+    server.weather.push("down");
+    const [left, right] = [await opened(server, shelf), await opened(server, shelf)];
+    left.queue.choose("q1", ["a"]);
+    await settled();
+    const [key = ""] = [...shelf.held.keys()];
+    right.queue.pause("session"); // it is not looked at
+    right.queue.heard(key, shelf.getItem(key));
+    left.queue.pause("closed");
+    right.queue.heard(key, shelf.getItem(key));
+    right.queue.resume();
+    await settled();
+    expect([right.queue.entry("q1").phase, server.log.length]).toEqual(["late", 0]);
+    left.queue.dismiss("q1");
+    right.queue.heard(key, shelf.getItem(key));
+    expect([right.queue.entry("q1"), shelf.length]).toMatchObject([{ phase: "unanswered", told: null }, 0]);
+  });
+
+  it("is nothing to decide when the server had it before the course closed", async () => {
+    const [server, shelf] = [new Server(), new Memory()];
+    server.weather.push("lost");
+    const { queue } = await opened(server, shelf);
+    queue.choose("q1", ["a"]);
+    await settled();
+    queue.pause("closed");
+    expect(queue.entry("q1").phase).toBe("late");
+    queue.learn(server.answers);
+    expect([queue.entry("q1"), shelf.length]).toMatchObject([{ phase: "saved", told: null }, 0]);
+  });
+
+  it("is nothing to decide when it was on its way as the course closed, and arrived", async () => {
+    const [server, shelf] = [new Server(), new Memory()];
+    const { queue } = await opened(server, shelf);
+    server.hold();
+    queue.choose("q1", ["a"]);
+    queue.pause("closed");
+    await server.release();
+    expect([queue.entry("q1"), shelf.length]).toMatchObject([{ phase: "saved", told: null }, 0]);
   });
 
   it("for what it holds does not hold up the others, and is not sent again by itself", async () => {

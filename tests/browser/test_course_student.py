@@ -297,6 +297,12 @@ def test_a_closed_course_is_readable_says_what_came_too_late_and_shows_points(pa
         page.unroute("**/api/course/answers/order")
         expect(page.get_by_role("checkbox", name="order option d")).not_to_be_checked()
         expect(page.get_by_role("checkbox", name="order option d")).to_be_disabled()
+        expect(page.get_by_text("not received: Question 4")).to_be_visible()
+        expect(listed(page, "order")).to_have_accessible_name(re.compile("^Question 4, not received"))
+        page.reload()  # nothing waits any more
+        expect(page.get_by_role("alert")).to_contain_text("not received before the course closed, so it was not counted")
+        expect(page.get_by_text(re.compile("waiting"))).to_have_count(0)
+        expect(page.get_by_role("button", name="Send it now")).to_have_count(0)
         nothing_serious(page)
         expect(page.get_by_text(re.compile(r"^0\.3 of 1\.4 points"))).to_be_visible()
         page.get_by_role("button", name=re.compile("^Question 2, saved, 0.3 of 0.3 points")).click()
@@ -306,8 +312,42 @@ def test_a_closed_course_is_readable_says_what_came_too_late_and_shows_points(pa
     finally:
         room.course.set_state("open")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.get_by_text("2 of 4 answered")).to_be_visible()
+    expect(page.get_by_text("not saved, please look: Question 4")).to_be_visible()
+    page.reload()  # the course is open, and still it is not for the page to decide
+    expect(page.get_by_text("not saved, please look: Question 4")).to_be_visible()
+    expect(page.get_by_text("1 of 4 answered")).to_be_visible()
+    listed(page, "order").click()
+    expect(page.get_by_role("alert")).to_contain_text("you chose here: order option d")
+    nothing_serious(page)
+    assert room.answers(member) == {"share": ["a", "b"]}
+    page.get_by_role("button", name="Send it now").click()
+    saved(page)
+    expect(page.get_by_text("all changes saved")).to_be_visible()
     assert room.answers(member) == {"share": ["a", "b"], "order": ["d"]}
+
+
+def test_a_tick_after_the_course_closed_takes_no_right_answer_away(page: Page, room: Classroom):
+    member = room.student()
+    room.enter(page, member)
+    choose(page, "share", "ab")
+    saved(page)
+    try:
+        room.course.set_state("closed")
+        choose(page, "share", "c")  # the page does not know yet
+        expect(page.get_by_text("Not received before the course closed, so not counted: Question 2.")).to_be_visible()
+    finally:
+        room.course.set_state("open")
+    page.reload()
+    told = page.get_by_role("alert")
+    expect(told).to_contain_text("share option c")
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(2)
+    told.get_by_role("button", name="Drop it").click()
+    expect(told).to_have_count(0)
+    saved(page)
+    page.reload()
+    saved(page)
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(2)
+    assert room.answers(member) == {"share": ["a", "b"]}
 
 
 def test_in_chinese_and_kept_so(page: Page, room: Classroom):

@@ -14,6 +14,8 @@ export interface Kept {
   readonly sent: boolean;
   /** Earlier choices that were sent and not acknowledged: if the server has one, it is nobody else's. */
   readonly unsure: readonly Selection[];
+  /** Whether it was said that the course closed before this was received: then it is sent only when somebody says so. */
+  readonly late: boolean;
 }
 
 /** The part of `localStorage` that is needed. */
@@ -47,7 +49,7 @@ export function readKept(text: string | null): Kept | null {
   try {
     const given = JSON.parse(text ?? "null") as Partial<Kept> | null;
     if (!given || !Array.isArray(given.selected) || typeof given.operation !== "string" || typeof given.base !== "number") return null;
-    return { selected: given.selected, operation: given.operation, base: given.base, chosen: given.chosen ?? new Date(0).toISOString(), sent: given.sent === true, unsure: given.unsure ?? [] };
+    return { selected: given.selected, operation: given.operation, base: given.base, chosen: given.chosen ?? new Date(0).toISOString(), sent: given.sent === true, unsure: given.unsure ?? [], late: given.late === true };
   } catch {
     return null; // somebody else's, or half written
   }

@@ -2,21 +2,23 @@
 
 What is chosen is kept under user and assignment before anything is sent, and stays kept until the server has acknowledged it: a
 closed tab, a closed lid or a server that is down loses nothing. One save is on its way at a time. Of a question only the newest
-choice is sent; an operation's id stands for one content for good, so a repeated one is never saved twice. */
+choice is sent; an operation's id stands for one content for good, so a repeated one is never saved twice. What was
+said to count no more, because the course closed or because of a later answer elsewhere, is put aside until somebody decides. */
 import type { Answer, SaveBody, SavedAnswer } from "../api/course";
 import { Refused } from "../api/lab";
 import { type Kept, keptUnder, prefixOf, readKept, type Selection, type Shelf } from "./keptChoices";
 
 /** What somebody has to be told about another answer of theirs, until they dismiss it.
  * `replaced`: theirs, saved elsewhere, was replaced by the one from here. `elsewhere`: the one from here was replaced from elsewhere.
- * `aside`: a choice that was kept here is older than what was saved elsewhere, so it was not sent. */
+ * `aside`: a choice that was kept here is older than what was saved elsewhere, so it was not sent.
+ * `late`: a choice that was kept here had not been received when the course closed, so it was not counted. */
 export interface Told {
-  readonly kind: "replaced" | "elsewhere" | "aside";
+  readonly kind: "replaced" | "elsewhere" | "aside" | "late";
   readonly selected: Selection;
   readonly at: string;
 }
 
-export type Phase = "unanswered" | "saved" | "saving" | "waiting" | "refused" | "aside";
+export type Phase = "unanswered" | "saved" | "saving" | "waiting" | "refused" | "aside" | "late";
 
 export interface Entry {
   readonly selected: Selection;
@@ -82,7 +84,7 @@ export class SaveQueue {
   ) {
     this.prefix = prefixOf(member, assignment);
     this.keeps = outside.shelf !== null;
-    for (const [rest, one] of keptUnder(outside.shelf, this.prefix)) this.kept.set(decodeURIComponent(rest), one);
+    for (const [rest, one] of keptUnder(outside.shelf, this.prefix)) this.keep(decodeURIComponent(rest), one);
   }
 
   // ------------------------------------------------------------------------------------------------------------ what there is
@@ -91,14 +93,14 @@ export class SaveQueue {
     const kept = this.kept.get(question);
     const saved = this.saved.get(question) ?? null;
     const told = this.told.get(question) ?? null;
-    const aside = told?.kind === "aside";
+    const aside = this.aside(question);
     const selected = kept && !aside ? kept.selected : (saved?.selected ?? []);
-    return { selected, saved, phase: this.phase(question, kept, saved, aside), message: this.refused.get(question) ?? "", told };
+    return { selected, saved, phase: aside ?? this.phase(question, kept, saved), message: this.refused.get(question) ?? "", told };
   }
 
-  /** The questions whose newest choice the server has not acknowledged. */
+  /** The questions whose newest choice the server has not acknowledged, and is to have. */
   get unsent(): readonly string[] {
-    return [...this.kept.keys()];
+    return [...this.kept.keys()].filter((question) => this.aside(question) === null);
   }
   get halted(): Halt | null {
     return this.halt;
@@ -111,8 +113,12 @@ export class SaveQueue {
     return this.keeps || this.kept.size === 0;
   }
 
-  private phase(question: string, kept: Kept | undefined, saved: Answer | null, aside: boolean): Phase {
-    if (aside) return "aside";
+  /** Why the choice that is kept is not sent before somebody decides; null where it is, or where there is none. */
+  private aside(question: string): "aside" | "late" | null {
+    const kind = this.told.get(question)?.kind;
+    return kind === "aside" || kind === "late" ? kind : null;
+  }
+  private phase(question: string, kept: Kept | undefined, saved: Answer | null): Phase {
     if (!kept) return saved && saved.selected.length > 0 ? "saved" : "unanswered";
     if (this.refused.has(question)) return "refused";
     return this.failures > 0 || this.halt !== null || this.stopped ? "waiting" : "saving";
@@ -123,16 +129,17 @@ export class SaveQueue {
   /** Somebody chose this; it is kept, and sent as soon as may be. */
   choose(question: string, selected: Selection): void {
     const before = this.kept.get(question);
-    const aside = this.told.get(question)?.kind === "aside";
+    const older = this.aside(question) === "aside";
+    this.told.delete(question);
     this.put(question, {
       selected: [...selected].sort(),
       operation: this.outside.operation(),
       base: this.saved.get(question)?.sequence ?? before?.base ?? 0,
       chosen: new Date(this.outside.now()).toISOString(),
       sent: false,
-      unsure: before ? (before.sent && !aside ? [...before.unsure, before.selected].slice(-8) : before.unsure) : [],
+      unsure: before ? (before.sent && !older ? [...before.unsure, before.selected].slice(-8) : before.unsure) : [],
+      late: this.halt === "closed",
     });
-    this.told.delete(question);
     this.refused.delete(question);
     this.outside.tell();
     this.go();
@@ -152,6 +159,10 @@ export class SaveQueue {
         this.told.set(question, { kind: "aside", selected: kept.selected, at: kept.chosen });
       }
     }
+    for (const [question, kept] of this.kept) {
+      // it had been received after all, or the same was saved elsewhere: there is nothing to decide
+      if (kept.late && same(kept.selected, this.saved.get(question)?.selected ?? [])) this.drop(question);
+    }
     this.begun = true;
     this.outside.tell();
     this.go();
@@ -159,29 +170,36 @@ export class SaveQueue {
 
   /** Whether a choice that waited since an earlier visit is older than what was chosen elsewhere since. */
   private overtaken(kept: Kept, answer: Answer): boolean {
-    if (answer.sequence <= kept.base || Date.parse(answer.at) <= Date.parse(kept.chosen)) return false;
+    if (kept.late || answer.sequence <= kept.base || Date.parse(answer.at) <= Date.parse(kept.chosen)) return false;
     return ![kept.selected, ...kept.unsure].some((own) => same(own, answer.selected));
   }
 
   /** What was told has been read. A choice that was put aside is given up with it. */
   dismiss(question: string): void {
-    if (this.told.get(question)?.kind === "aside") this.drop(question);
+    if (this.aside(question)) this.drop(question);
     this.told.delete(question);
     this.outside.tell();
   }
 
   /** Another tab of the same person has changed what is kept; `text` is null when it is kept no more. */
   heard(key: string, text: string | null): void {
-    if (!key.startsWith(this.prefix) || text === null) return;
+    if (!key.startsWith(this.prefix)) return;
     const question = decodeURIComponent(key.slice(this.prefix.length));
     const theirs = readKept(text);
     const mine = this.kept.get(question);
+    // subtle: what may be sent stays wanted until the server has it; what was put aside was decided there, or had been received
+    if (text === null && this.aside(question)) return this.dismiss(question);
+    if (theirs?.late && theirs.operation === mine?.operation) {
+      this.keep(question, { ...mine, late: true });
+      return this.outside.tell();
+    }
     if (!theirs || theirs.operation === mine?.operation || this.acknowledged.includes(theirs.operation)) return;
     const before = this.entry(question).selected;
     // subtle: the tab that it was chosen in sends it too; the server takes an operation once
-    this.kept.set(question, { ...theirs, unsure: [...theirs.unsure, ...(mine?.sent ? [mine.selected] : [])] });
+    this.told.delete(question);
+    this.keep(question, { ...theirs, unsure: [...theirs.unsure, ...(mine?.sent ? [mine.selected] : [])] });
     this.refused.delete(question);
-    if (!same(before, theirs.selected)) this.told.set(question, { kind: "elsewhere", selected: before, at: theirs.chosen });
+    if (!theirs.late && !same(before, theirs.selected)) this.told.set(question, { kind: "elsewhere", selected: before, at: theirs.chosen });
     this.outside.tell();
     this.go();
   }
@@ -195,6 +213,7 @@ export class SaveQueue {
   pause(why: Halt): void {
     if (this.halt === why) return;
     this.halt = why;
+    if (why === "closed") for (const [question, kept] of this.kept) this.put(question, { ...kept, late: true });
     this.outside.tell();
   }
   resume(): void {
@@ -214,7 +233,7 @@ export class SaveQueue {
 
   private next(): string | null {
     for (const question of this.kept.keys()) {
-      if (!this.refused.has(question) && this.told.get(question)?.kind !== "aside") return question;
+      if (!this.refused.has(question) && this.aside(question) === null) return question;
     }
     return null;
   }
@@ -286,8 +305,12 @@ export class SaveQueue {
 
   // -------------------------------------------------------------------------------------------------------------------- keeping
 
-  private put(question: string, kept: Kept): void {
+  private keep(question: string, kept: Kept): void {
     this.kept.set(question, kept);
+    if (kept.late) this.told.set(question, { kind: "late", selected: kept.selected, at: kept.chosen });
+  }
+  private put(question: string, kept: Kept): void {
+    this.keep(question, kept);
     try {
       this.outside.shelf?.setItem(this.prefix + encodeURIComponent(question), JSON.stringify(kept));
     } catch {
@@ -297,6 +320,7 @@ export class SaveQueue {
   private drop(question: string): void {
     const kept = this.kept.get(question);
     this.kept.delete(question);
+    if (this.aside(question)) this.told.delete(question);
     const key = this.prefix + encodeURIComponent(question);
     try {
       // subtle: another tab may have put a newer one there, which is not ours to remove

@@ -36,11 +36,12 @@ export const en = {
   rule: "Choose every correct option of a question and no other: all of them are needed for its points. Change your answers as often as you like; every change is saved at once, and the latest saved one counts. There is nothing to hand in.",
   closes: (when: string) => `Open until ${when}.`,
   closed: (when: string | null) => `The course ${when === null ? "is closed" : `closed on ${when}`}. You can read your answers; nothing changes any more.`,
-  tooLate: (questions: string) => `Not received before the course closed, so not counted: ${questions}. It is kept in this browser.`,
+  tooLate: (questions: string) => `Not received before the course closed, so not counted: ${questions}. It is kept in this browser and sent only if you say so when the course is open again.`,
   otherQuestions: "The questions have been replaced by another edition; they are loaded again.",
 
   tabs: { label: "Course", questions: "Questions", receipts: "Receipts" },
   progress: (answered: number, of: number) => `${answered} of ${of} answered`,
+  notReceived: (questions: string) => `not received: ${questions}`,
   look: (questions: string) => `not saved, please look: ${questions}`,
   allSaved: "all changes saved",
   questions: "Questions",
@@ -55,7 +56,7 @@ export const en = {
   options: "Options",
   nothing: "nothing",
 
-  phases: { unanswered: "unanswered", saved: "saved", saving: "saving", waiting: "waiting", refused: "refused", aside: "to be decided" },
+  phases: { unanswered: "unanswered", saved: "saved", saving: "saving", waiting: "waiting", refused: "refused", aside: "to be decided", late: "not received" },
   notYet: "Not answered yet.",
   savedAt: (time: string) => `saved ${time}`,
   savedEmpty: (time: string) => `saved ${time}: nothing chosen, so no answer`,
@@ -73,9 +74,12 @@ export const en = {
     replaced: (time: string, what: string) => `This replaced an answer of yours that was saved elsewhere at ${time}: ${what}.`,
     elsewhere: (time: string, what: string) => `This was changed elsewhere at ${time}. Here it was before: ${what}.`,
     aside: (time: string, what: string) => `At ${time} you chose here: ${what}. The server never confirmed it, and a later answer was saved elsewhere; that one counts.`,
+    late: (time: string, what: string) => `At ${time} you chose here: ${what}. That was not received before the course closed, so it was not counted.`,
     takeBack: "Take the other one back",
     use: "Use the one from here",
     dismiss: "Leave it as it is",
+    send: "Send it now",
+    drop: "Drop it",
   },
 
   score: {

@@ -38,11 +38,12 @@ export const zhTW: Texts = {
   rule: "每一題請選出所有正確的選項，不多也不少：全部選對才有分數。作答期間可以隨時修改，每次變更都會立即儲存，以最後儲存的為準，不需要另外繳交。",
   closes: (when) => `開放至 ${when}。`,
   closed: (when) => `${when === null ? "課程已關閉" : `課程已於 ${when} 關閉`}。您可以查看自己的答案，但無法再修改。`,
-  tooLate: (questions) => `課程關閉前未送達，因此不列入計分：${questions}。內容仍保存在這個瀏覽器中。`,
+  tooLate: (questions) => `課程關閉前未送達，因此不列入計分：${questions}。內容仍保存在這個瀏覽器中；課程再次開放時，經您同意才會送出。`,
   otherQuestions: "題目已更換為另一個版本，正在重新載入。",
 
   tabs: { label: "課程", questions: "題目", receipts: "收據" },
   progress: (answered, of) => `已作答 ${answered} 題，共 ${of} 題`,
+  notReceived: (questions) => `未送達：${questions}`,
   look: (questions) => `尚未儲存，請查看：${questions}`,
   allSaved: "所有變更均已儲存",
   questions: "題目",
@@ -57,7 +58,7 @@ export const zhTW: Texts = {
   options: "選項",
   nothing: "未選任何選項",
 
-  phases: { unanswered: "未作答", saved: "已儲存", saving: "儲存中", waiting: "等待中", refused: "被拒絕", aside: "待決定" },
+  phases: { unanswered: "未作答", saved: "已儲存", saving: "儲存中", waiting: "等待中", refused: "被拒絕", aside: "待決定", late: "未送達" },
   notYet: "尚未作答。",
   savedAt: (time) => `已於 ${time} 儲存`,
   savedEmpty: (time) => `已於 ${time} 儲存：未選任何選項，視為未作答`,
@@ -75,9 +76,12 @@ export const zhTW: Texts = {
     replaced: (time, what) => `這次儲存取代了您於 ${time} 在其他地方儲存的答案：${what}。`,
     elsewhere: (time, what) => `此題已於 ${time} 在其他地方變更。這裡原本的選擇：${what}。`,
     aside: (time, what) => `您於 ${time} 在這裡選了：${what}。伺服器未曾確認，之後又在其他地方儲存了答案，以後者為準。`,
+    late: (time, what) => `您於 ${time} 在這裡選了：${what}。課程關閉前未送達，因此不列入計分。`,
     takeBack: "改回另一個答案",
     use: "使用這裡的選擇",
     dismiss: "維持現狀",
+    send: "立即送出",
+    drop: "捨棄",
   },
 
   score: {
