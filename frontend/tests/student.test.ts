@@ -4,7 +4,8 @@ import { Refused } from "../src/api/lab";
 import { textsIn } from "../src/lib/courseTexts";
 import { en } from "../src/lib/courseTexts/en";
 import { zhTW } from "../src/lib/courseTexts/zhTW";
-import { chosenQuestion, clock, counting, failure, grouped, inLanguage, languageOf, neighbour, optionOfKey, pointsOf, receiptsText, spelt, toggled, whenPoints } from "../src/lib/student";
+import type { Entry, Phase } from "../src/lib/saves";
+import { chosenQuestion, clock, counting, failure, grouped, inLanguage, languageOf, markOf, MARKS, neighbour, optionOfKey, pointsOf, receiptsText, spelt, toggled, whenPoints } from "../src/lib/student";
 
 const option = (id: string) => ({ id, text: { en: `Option ${id}`, "zh-TW": `選項 ${id}` } });
 const question = (id: string, number: number, group: string): Question => ({
@@ -93,6 +94,17 @@ it("points have one digit, and where there are none it is said when they come", 
   expect(whenPoints({ ...COURSE, closes_at: "2026-12-01T12:00:00Z" }, "en", en)).toMatch(/after Tue, Dec 1, 2026/);
   expect(whenPoints({ ...COURSE, feedback: "none" }, "en", en)).toBe(en.score.none);
   expect(whenPoints({ ...COURSE, feedback: "total" }, "en", en)).toMatch(/every 10 minutes/);
+});
+
+it("a question is right or wrong by the points of the answer that is saved, and by no older ones", () => {
+  const saved = (at: string, phase: Phase = "saved"): Entry => ({ selected: ["a"], saved: { selected: ["a"], sequence: 1, at, receipt: "1-00ff" }, phase, message: "", told: null });
+  const feedback = { total_tenths: 3, of_tenths: 9, as_of: "2026-11-02T12:00:00Z", questions: { one: { tenths: 3, of: 3 }, two: { tenths: 0, of: 3 } } };
+  const before = saved("2026-11-02T11:59:59.9Z");
+  expect([markOf(before, feedback, "one"), markOf(before, feedback, "two"), markOf(before, feedback, "three")]).toEqual(["right", "wrong", "saved"]);
+  expect([markOf(before, null, "one"), markOf(before, { ...feedback, questions: null }, "one")]).toEqual(["saved", "saved"]);
+  expect(markOf(saved("2026-11-02T12:00:00Z"), feedback, "two")).toBe("saved");
+  expect([markOf(saved("2026-11-02T11:00:00Z", "late"), feedback, "one"), markOf(undefined, feedback, "two")]).toEqual(["late", "unanswered"]);
+  expect(new Set([MARKS.right, MARKS.wrong, MARKS.saved, MARKS.unanswered]).size).toBe(4);
 });
 
 it("the receipts are a text file, oldest first, and the latest of a question counts", () => {

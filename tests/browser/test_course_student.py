@@ -305,7 +305,9 @@ def test_a_closed_course_is_readable_says_what_came_too_late_and_shows_points(pa
         expect(page.get_by_role("button", name="Send it now")).to_have_count(0)
         nothing_serious(page)
         expect(page.get_by_text(re.compile(r"^0\.3 of 1\.4 points"))).to_be_visible()
-        page.get_by_role("button", name=re.compile("^Question 2, saved, 0.3 of 0.3 points")).click()
+        page.get_by_role("button", name=re.compile("^Question 2, right, 0.3 of 0.3 points")).click()
+        expect(listed(page, "share")).to_contain_text("✓ right")
+        expect(page.locator(".pane header")).to_contain_text("✓ right, 0.3 of 0.3 points")
         expect(page.get_by_role("checkbox", name="share option a")).to_be_checked()
         page.keyboard.press("3")
         assert room.answers(member) == {"share": ["a", "b"]}

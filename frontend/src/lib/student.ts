@@ -3,6 +3,7 @@ import type { Course, Feedback, HistoryEntry, Me, Question, Text } from "../api/
 import { Refused } from "../api/lab";
 import { words } from "../api/live";
 import type { Texts } from "./courseTexts";
+import type { Entry, Phase } from "./saves";
 
 /** The text in this language or, where there is none, in the one that comes nearest. */
 export const inLanguage = (text: Text | undefined, language: string): string => text?.[language] ?? text?.en ?? Object.values(text ?? {})[0] ?? "";
@@ -91,6 +92,19 @@ export function whenPoints(course: Course, language: string, texts: Texts): stri
 
 export const totalOf = (feedback: Feedback, language: string, texts: Texts): string =>
   texts.score.total(pointsOf(feedback.total_tenths), pointsOf(feedback.of_tenths), clock(feedback.as_of, language));
+
+export type Mark = Phase | "right" | "wrong";
+/** A sign for each, none of which is told by its colour alone. */
+export const MARKS: Readonly<Record<Mark, string>> = { unanswered: "○", saved: "●", saving: "↑", waiting: "…", refused: "!", aside: "?", late: "!", right: "✓", wrong: "✗" };
+
+/** What became of a question's answer: what its points say, where they are of the answer that is saved, or how far it came. */
+export function markOf(entry: Entry | undefined, feedback: Feedback | null, question: string): Mark {
+  const phase = entry?.phase ?? "unanswered";
+  const earned = feedback?.questions?.[question];
+  // subtle: the points of an open course are of a while ago, and answers from that moment on are not in them
+  if (phase !== "saved" || !earned || Date.parse(entry?.saved?.at ?? "") >= Date.parse(feedback?.as_of ?? "")) return phase;
+  return earned.tenths === earned.of ? "right" : "wrong";
+}
 
 /** The saves that count: the latest of each question. */
 export function counting(history: readonly HistoryEntry[]): ReadonlySet<number> {

@@ -56,7 +56,7 @@ export const en = {
   options: "Options",
   nothing: "nothing",
 
-  phases: { unanswered: "unanswered", saved: "saved", saving: "saving", waiting: "waiting", refused: "refused", aside: "to be decided", late: "not received" },
+  marks: { unanswered: "unanswered", saved: "saved", saving: "saving", waiting: "waiting", refused: "refused", aside: "to be decided", late: "not received", right: "right", wrong: "wrong" },
   notYet: "Not answered yet.",
   savedAt: (time: string) => `saved ${time}`,
   savedEmpty: (time: string) => `saved ${time}: nothing chosen, so no answer`,

@@ -58,7 +58,7 @@ export const zhTW: Texts = {
   options: "選項",
   nothing: "未選任何選項",
 
-  phases: { unanswered: "未作答", saved: "已儲存", saving: "儲存中", waiting: "等待中", refused: "被拒絕", aside: "待決定", late: "未送達" },
+  marks: { unanswered: "未作答", saved: "已儲存", saving: "儲存中", waiting: "等待中", refused: "被拒絕", aside: "待決定", late: "未送達", right: "答對", wrong: "答錯" },
   notYet: "尚未作答。",
   savedAt: (time) => `已於 ${time} 儲存`,
   savedEmpty: (time) => `已於 ${time} 儲存：未選任何選項，視為未作答`,
