@@ -143,6 +143,19 @@ def test_the_room_beside_a_question_is_live_and_its_own(page: Page, room: Classr
     expect(page).to_have_url(re.compile("courseQuestion=share"))
 
 
+def test_an_interruption_is_told_in_words_for_students_and_gets_over(page: Page, room: Classroom):
+    room.enter(page, room.student(), "view=course")
+    bench = page.get_by_role("region", name="The live explanation")
+    expect(bench.get_by_role("article")).to_have_attribute("data-phase", "done")
+    page.context.set_offline(True)
+    bench.get_by_role("button", name=re.compile("^Picture 5")).click()
+    predictions = bench.get_by_role("region", name="Predictions")
+    expect(predictions.get_by_role("alert")).to_have_text(re.compile(r"The server does not answer\. Try again in a moment\."))
+    page.context.set_offline(False)
+    expect(predictions.get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
+    expect(bench.get_by_role("article")).to_have_attribute("data-phase", "done")
+
+
 def test_a_server_that_is_killed_costs_nothing(room: Classroom, device: Callable[[], BrowserContext]):
     stays, goes, context = room.student(), room.student(), device()
     open_page, page = device().new_page(), context.new_page()

@@ -247,6 +247,27 @@ def test_failures_have_a_face_and_a_way_on(page: Page, lab: str):
     expect(page.get_by_text(re.compile("^This link holds what the lab cannot read.*mode=sideways"))).to_be_visible()
 
 
+def test_what_an_interruption_kept_from_the_network_is_asked_again(page: Page, lab: str):
+    page.goto(f"{lab}?method=saliency&image=observation:3")
+    mapped(page, "saliency")
+    page.context.set_offline(True)
+    page.get_by_role("button", name=re.compile("^Picture 5")).click()
+    predictions = page.get_by_role("region", name="Predictions")
+    expect(predictions.get_by_role("alert")).to_contain_text("The server does not answer.")
+    expect(predictions.get_by_role("button", name="Ask again")).to_be_visible()
+    expect(cell(page, "saliency")).to_have_attribute("data-phase", "waiting")
+    page.context.set_offline(False)  # nobody has to do anything
+    expect(predictions.get_by_role("alert")).to_have_count(0)
+    expect(predictions.get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
+    mapped(page, "saliency")
+    page.route("**/api/predict", lambda route: route.abort())
+    page.get_by_role("button", name=re.compile("^Picture 4")).click()
+    expect(predictions.get_by_role("alert")).to_be_visible()
+    page.unroute("**/api/predict")
+    predictions.get_by_role("button", name="Ask again").click()
+    expect(predictions.get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
+
+
 def test_options_of_a_method_come_from_its_schema_and_are_checked_before_they_are_asked(page: Page, lab: str):
     page.goto(f"{lab}?method=integrated_gradients")
     cell(page, "integrated gradients").get_by_role("button", name="Options of integrated gradients").click()

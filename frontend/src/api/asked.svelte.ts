@@ -1,6 +1,7 @@
 /** The latest answer to a question that changes: the last one stays until the next is there, and one that is overtaken is dropped. */
 import type { Lab } from "./lab";
 import { words } from "./live";
+import { againWhenOnline } from "./online.svelte";
 import type { Questions } from "./types";
 
 export interface Asked<Q extends keyof Questions> {
@@ -23,6 +24,7 @@ export function asked<Q extends keyof Questions>(lab: () => Lab, question: Q, bo
   $effect(() => {
     const mine = key;
     void times;
+    againWhenOnline();
     if (mine === "null") return;
     const given = JSON.parse(mine) as Questions[Q][0];
     let overtaken = false;

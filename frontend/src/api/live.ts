@@ -123,12 +123,17 @@ export class LiveLab implements Lab {
     };
   }
 
-  /** Asks until the queue has room; undefined once it is not wanted any more. */
+  /** Asks until the browser is online and the queue has room; undefined once it is not wanted any more. */
   private async asked(body: JobBody, tell: (change: Partial<JobView>) => void, stop: AbortSignal, wanted: () => boolean): Promise<Asked | undefined> {
     while (wanted()) {
       try {
         return await ask<Asked>("/api/jobs", json(body));
       } catch (error) {
+        if (error instanceof TypeError && !navigator.onLine) {
+          tell({ phase: "waiting", message: "The browser is offline; asking again as soon as it is back." });
+          await online(stop);
+          continue;
+        }
         if (!(error instanceof Refused) || error.status !== 503) throw error;
         const wait = error.retryAfter ?? 2;
         tell({ phase: "waiting", message: `The queue is full; asking again in ${wait} s.` });
@@ -224,12 +229,25 @@ export async function ask<T = unknown>(path: string, init: RequestInit = {}): Pr
   );
 }
 
+/** Said when nobody answers. Where there is a course, who reads it cannot start its server. */
+let silence = "The server does not answer. Try again in a moment.";
+/** To be called when the server is known to hold no course: then it is a lab that somebody started for themselves. */
+export function withoutCourse(): void {
+  silence = "The server does not answer. Is `pellucid lab` still running?";
+}
+
 /** An error as a sentence for a person. */
 export function words(error: unknown): string {
   if (error instanceof Refused) return error.message;
-  if (error instanceof TypeError) return "The server does not answer. Is `pellucid lab` still running?";
+  if (error instanceof TypeError) return silence;
   return error instanceof Error ? error.message : String(error);
 }
+
+const online = (stop: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    addEventListener("online", () => resolve(), { once: true, signal: stop });
+    stop.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
+  });
 
 const pause = (milliseconds: number, stop: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
