@@ -291,6 +291,40 @@ def test_a_tab_sends_nothing_under_the_session_of_whoever_logs_in_beside_it(
     assert (room.answers(first), room.answers(second)) == ({}, {})
 
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_without_a_network_somebody_logs_out_all_the_same(
+    room: Classroom, device: Callable[[], BrowserContext], stays: bool
+):
+    member, context = room.student(), device()
+    page = context.new_page()
+    room.enter(page, member)
+    expect(page.get_by_role("checkbox")).to_have_count(4)
+    cookies = context.cookies()
+    context.set_offline(True)
+    choose(page, "share", "a")
+    expect(waiting(page, 1).first).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log out all the same").click()
+    expect(page.get_by_role("heading", name="Log in to the course")).to_be_visible()
+    expect(page.get_by_text("You are logged out here. The server does not answer")).to_be_visible()
+    expect(page.get_by_text(member.name)).to_have_count(0)
+    nothing_serious(page)
+    if not stays:
+        page.close()
+    context.set_offline(False)
+    if not stays:  # the server learns it at the next visit, whoever's it is
+        page = context.new_page()
+        page.goto(f"{room.address}?view=course&courseQuestion=share")
+    expect(page.get_by_role("heading", name="Log in to the course")).to_be_visible()
+    expect(page.get_by_text("You are logged out here.")).to_have_count(0)
+    context.add_cookies([{"name": c["name"], "value": c["value"], "url": room.address} for c in cookies])  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    assert page.request.get(f"{room.address}api/course/answers").status == 401  # not the browser alone forgot it
+    assert room.answers(member) == {}
+    log_in(page, member.login)
+    saved(page)
+    assert room.answers(member) == {"share": ["a"]}
+
+
 def test_a_closed_course_is_readable_says_what_came_too_late_and_shows_points(page: Page, room: Classroom):
     member = room.student()
     room.enter(page, member)

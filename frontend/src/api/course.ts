@@ -103,6 +103,7 @@ export interface HistoryEntry extends Answer {
 }
 
 const COURSE = "/api/course";
+const LEAVING = "pellucid-course-leaving";
 /** Milliseconds after which a save counts as not answered, and is sent again. */
 const UNANSWERED = 15_000;
 
@@ -123,8 +124,10 @@ export class CourseApi {
   logIn(login: string, password: string): Promise<Me> {
     return this.post("/sessions", { login, password });
   }
+  /** Ends the session. When the server cannot be told, this fails, and it is told before this browser asks anything else. */
   async logOut(): Promise<void> {
-    await ask(`${COURSE}/sessions`, { method: "DELETE" });
+    this.owe(true);
+    await this.ended();
   }
   /** Makes the password of an invitation, and logs in. */
   accept(code: string, password: string): Promise<Me> {
@@ -146,12 +149,43 @@ export class CourseApi {
 
   /** `path` is below /api/course. */
   get<T>(path: string): Promise<T> {
-    return ask<T>(COURSE + path);
+    return this.ask<T>(path);
   }
   post<T>(path: string, body: object): Promise<T> {
-    return ask<T>(COURSE + path, json(body));
+    return this.ask<T>(path, json(body));
   }
   send<T>(method: "PUT" | "POST", path: string, body: object, more: RequestInit = {}): Promise<T> {
-    return ask<T>(COURSE + path, { ...json(body), method, ...more });
+    return this.ask<T>(path, { ...json(body), method, ...more });
+  }
+
+  private async ask<T>(path: string, init: RequestInit = {}): Promise<T> {
+    if (this.owes()) await this.ended();
+    return ask<T>(COURSE + path, init);
+  }
+
+  /** Whether somebody logged out and the server does not know. Kept in the browser, since the page may be closed before it does. */
+  private owing = false;
+  private ending: Promise<void> | null = null;
+  private ended(): Promise<void> {
+    this.ending ??= ask<void>(`${COURSE}/sessions`, { method: "DELETE" })
+      .then(() => this.owe(false))
+      .finally(() => (this.ending = null));
+    return this.ending;
+  }
+  private owe(owing: boolean): void {
+    this.owing = owing;
+    try {
+      if (owing) localStorage.setItem(LEAVING, "1");
+      else localStorage.removeItem(LEAVING);
+    } catch {
+      // then this page alone knows
+    }
+  }
+  private owes(): boolean {
+    try {
+      return this.owing || localStorage.getItem(LEAVING) !== null;
+    } catch {
+      return this.owing;
+    }
   }
 }

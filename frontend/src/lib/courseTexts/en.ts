@@ -24,6 +24,7 @@ export const en = {
     leave: "Log out",
     leaving: (changes: number) => (changes === 1 ? "One change has not reached the server. It stays in this browser and is" : `${changes} changes have not reached the server. They stay in this browser and are`) + " sent when you log in here again.",
     leaveAnyway: "Log out all the same",
+    untold: "You are logged out here. The server does not answer, so it does not know yet; this browser tells it as soon as it does, and before it asks anything else.",
     stay: "Stay",
     taken: (name: string) => `This link invites somebody, but ${name} is logged in. To use it, log out first.`,
     as: (name: string) => `Logged in as ${name}`,

@@ -26,6 +26,7 @@ export const zhTW: Texts = {
     leave: "登出",
     leaving: (changes) => `有 ${changes} 項變更尚未送達伺服器。變更會保存在這個瀏覽器中，下次在此登入時送出。`,
     leaveAnyway: "仍要登出",
+    untold: "您已在此登出。伺服器沒有回應，尚未得知；一旦恢復連線，這個瀏覽器會先通知伺服器，再送出其他任何要求。",
     stay: "留在此頁",
     taken: (name) => `這個連結是一份邀請，但目前登入的是 ${name}。若要使用邀請，請先登出。`,
     as: (name) => `目前登入：${name}`,
