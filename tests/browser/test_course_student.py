@@ -116,14 +116,24 @@ def test_the_room_beside_a_question_is_live_and_its_own(page: Page, room: Classr
     expect(shown).to_have_attribute("data-phase", "done")
     reset = bench.get_by_role("button", name="Back to the question's")
     expect(reset).to_be_disabled()
+    page.keyboard.press("1")  # on arrival, an option
+    page.get_by_text("Which hold for top?").click()
+    page.keyboard.press("2")
     page.get_by_role("button", name="Next").focus()
-    page.keyboard.press("2")  # in the question, an option
-    expect(page.get_by_role("checkbox").nth(1)).to_be_checked()
+    page.keyboard.press("3")
+    for option, checked in enumerate((True, True, True, False)):
+        expect(page.get_by_role("checkbox").nth(option)).to_be_checked(checked=checked)
+    page.keyboard.press("Control+4")
+    page.get_by_label("Language").focus()
+    page.keyboard.press("4")
+    bench.get_by_label("Another class").click()
+    page.keyboard.press("4")  # it is typed
+    expect(page.get_by_role("checkbox").nth(3)).not_to_be_checked()
     expect(bench.get_by_role("button", name=re.compile("^Picture 3"))).to_have_attribute("aria-pressed", "true")
     bench.get_by_role("button", name=re.compile("^Picture 3")).focus()
     page.keyboard.press("5")  # in the room, a picture
     expect(bench.get_by_role("button", name=re.compile("^Picture 5"))).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_role("checkbox", name=re.compile("top option"), checked=True)).to_have_count(1)
+    expect(page.get_by_role("checkbox", name=re.compile("top option"), checked=True)).to_have_count(3)
     assert "image=" not in page.url
     expect(bench.get_by_role("link", name="Open in the full lab")).to_have_attribute("href", re.compile("image=observation:5"))
     page.get_by_role("heading", name="Question 1 of 4").focus()

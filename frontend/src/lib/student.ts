@@ -69,9 +69,8 @@ export const toggled = (selected: readonly string[], option: string): readonly s
   selected.includes(option) ? selected.filter((one) => one !== option) : [...selected, option];
 
 /** Which option a key stands for; null for none. */
-export function optionOfKey(event: Pick<KeyboardEvent, "code" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">, question: Question): string | null {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return null;
-  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
+export function optionOfKey(code: string, question: Question): string | null {
+  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(code)?.[1];
   return digit === undefined ? null : (question.options[Number(digit) - 1]?.id ?? null);
 }
 
