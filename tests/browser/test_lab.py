@@ -247,6 +247,25 @@ def test_failures_have_a_face_and_a_way_on(page: Page, lab: str):
     expect(page.get_by_text(re.compile("^This link holds what the lab cannot read.*mode=sideways"))).to_be_visible()
 
 
+def test_a_single_maps_title_is_whole_and_its_picture_in_sight(page: Page, lab: str):
+    inside = (
+        "button => { const [b, u] = [button, button.closest('ul')].map(e => e.getBoundingClientRect());"
+        " return u.left <= b.left && b.right <= u.right }"
+    )
+    page.goto(f"{lab}?method=integrated_gradients&image=observation:9")
+    title = cell(page, "integrated gradients").get_by_role("heading", level=3)
+    expect(cell(page, "integrated gradients")).to_have_attribute("data-phase", "done")
+    assert title.evaluate("h => h.scrollWidth <= h.clientWidth")
+    page.set_viewport_size(PHONE)
+    page.reload()
+    ninth = page.get_by_role("button", name=re.compile("^Picture 9"))
+    expect(ninth).to_have_attribute("aria-pressed", "true")
+    assert ninth.evaluate(inside)
+    page.keyboard.press("0")
+    expect(page.get_by_role("button", name=re.compile("^Picture 0"))).to_have_attribute("aria-pressed", "true")
+    assert page.get_by_role("button", name=re.compile("^Picture 0")).evaluate(inside)
+
+
 def test_what_an_interruption_kept_from_the_network_is_asked_again(page: Page, lab: str):
     page.goto(f"{lab}?method=saliency&image=observation:3")
     mapped(page, "saliency")
