@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.browser.classroom import PASSWORD, Classroom, choose
 from tests.browser.conftest import PATIENCE
@@ -156,6 +156,24 @@ def test_the_room_beside_a_question_is_live_and_its_own(page: Page, room: Classr
     expect(bench.get_by_role("button", name=re.compile("^Picture 3"))).to_have_attribute("aria-pressed", "true")
     page.go_back()
     expect(page).to_have_url(re.compile("courseQuestion=share"))
+
+
+@pytest.mark.parametrize("how", ["by itself", "online"])
+def test_who_waits_for_the_opening_sees_it_soon(page: Page, room: Classroom, how: str):
+    def early(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "state": "draft"})
+
+    page.clock.install()
+    page.route("**/api/course", early)
+    room.enter(page, room.student())
+    expect(page.get_by_text("The course has not been opened yet.")).to_be_visible()
+    page.unroute("**/api/course")
+    if how == "online":
+        page.evaluate("dispatchEvent(new Event('online'))")
+    else:
+        page.clock.fast_forward(13_000)
+    expect(page.get_by_role("heading", name="Question 2 of 4")).to_be_visible(timeout=20_000)
 
 
 def test_an_interruption_is_told_in_words_for_students_and_gets_over(page: Page, room: Classroom):

@@ -6,8 +6,10 @@ import { type Entry, type Halt, SaveQueue } from "../lib/saves";
 import type { State } from "../lib/state";
 import type { Course, CourseApi, Feedback, Me, Questions } from "./course";
 
-/** Milliseconds between two looks at the course while the page is seen. */
+/** Milliseconds between two looks at the course while the page is seen: about so many, so that a class does not look all at once. */
 const LOOK = 60_000;
+/** The same while it is not open yet: then a look is one question, and somebody waits. */
+const LOOK_WAITING = 10_000;
 /** Milliseconds after a save, in which more of them may follow, before points are asked for. */
 const SETTLE = 1_500;
 /** `setTimeout` overflows beyond this. */
@@ -38,7 +40,7 @@ export class Student {
   private course: Course;
   private readonly member: string;
   private readonly end = new AbortController();
-  private readonly timers: { look: ReturnType<typeof setInterval>; closing?: ReturnType<typeof setTimeout>; settle?: ReturnType<typeof setTimeout> };
+  private readonly timers: { look: ReturnType<typeof setTimeout>; closing?: ReturnType<typeof setTimeout>; settle?: ReturnType<typeof setTimeout> };
   private loading: Promise<void> | null = null;
 
   constructor(
@@ -50,11 +52,17 @@ export class Student {
     this.course = course;
     this.member = `${me.id}/${me.login}`;
     const on = (target: EventTarget, name: string, react: (event: Event) => void): void => target.addEventListener(name, react, { signal: this.end.signal });
-    on(window, "online", () => this.queue?.nudge());
+    on(window, "online", () => this.look());
     on(window, "storage", (event) => this.heard(event as StorageEvent));
     on(window, "beforeunload", (event) => { if (!this.status.safe) event.preventDefault(); });
     on(document, "visibilitychange", () => { if (document.visibilityState === "visible") this.look(); });
-    this.timers = { look: setInterval(() => { if (document.visibilityState === "visible") this.look(); }, LOOK) };
+    this.timers = { look: this.looking() };
+  }
+  private looking(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.timers.look = this.looking();
+      if (document.visibilityState === "visible") this.look();
+    }, (this.course.state === "draft" ? LOOK_WAITING : LOOK) * (0.75 + 0.5 * Math.random()));
   }
 
   is(other: Me): boolean {
@@ -139,7 +147,7 @@ export class Student {
   close(): void {
     this.end.abort();
     this.queue?.stop();
-    clearInterval(this.timers.look);
+    clearTimeout(this.timers.look);
     clearTimeout(this.timers.closing);
     clearTimeout(this.timers.settle);
   }
