@@ -6,7 +6,7 @@ import { legendNotes, limitsOf, paint, visible } from "../src/lib/colours";
 import { disagreement } from "../src/lib/compare";
 import { csv } from "../src/lib/csv";
 import { svg, wrapped } from "../src/lib/figure";
-import { enlarged, opening, withFilters } from "../src/lib/filters";
+import { compared, enlarged, opening, withFilters } from "../src/lib/filters";
 import { page } from "../src/lib/page";
 import { canonical, type Field, fieldsOf, presetOf, withoutDefaults, wrong } from "../src/lib/schema";
 import { boundaries, heaviest, shownAfter } from "../src/lib/segments";
@@ -118,6 +118,16 @@ it("maps that differ only in strength do not disagree", () => {
 });
 
 describe("filters", () => {
+  it("compare a mean with a mean, and a peak with a peak", () => {
+    const firing = { source: "", name: "", maps: [], patches: [], beats_images: [true], made: [{ raised: 32.7, peak: 34 }], photographs: [{ raised: 10, peak: 35.1 }] };
+    const found = compared(firing, "map's mean");
+    expect(found?.rows.map(({ raised, peak }) => [raised, peak])).toEqual([[32.7, 34], [10, 35.1]]);
+    expect(found?.sentence).toBe("By its map's mean, which ascent raised, the made picture excites it more than any of these photographs. At its strongest place, a photograph excites it more.");
+    expect(compared({ ...firing, made: [{ raised: 9, peak: 36 }] }, "map's mean")?.sentence).toBe(
+      "By its map's mean, which ascent raised, a photograph excites it more than the made picture does: ascent has not found the best. At its strongest place, the made picture excites it more than any of them.",
+    );
+    expect(compared({ ...firing, made: [] }, "map's mean")).toBeNull();
+  });
   it("are enlarged linearly, and constant beyond the outermost centres", () => {
     const large = enlarged(Float32Array.of(0, 4), 1, 2, 1, 4);
     expect([...large]).toEqual([0, 1, 3, 4]);

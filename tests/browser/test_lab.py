@@ -315,6 +315,16 @@ def test_filters_fill_the_grid_and_one_has_a_dossier(page: Page, lab: str):
     model = pl.load("imagenet")
     peak = float(pl.filter_maps(model, model.read("observation:0"), "_conv_stem", 1).activations.max())
     assert f"to {peak:.2f}"[:6] in dossier.locator(".reading").first.inner_text()
+    table = dossier.get_by_role("table")
+    shown = [float(one) for one in table.locator("td").all_inner_texts() if re.match(r"-?\d", one)]
+    images = model.read([f"observation:{n}" for n in range(10)])
+    maps = pl.filter_maps(model, images, "_conv_stem", 1)
+    assert shown[2:] == [pytest.approx(float(of.max()), rel=0.01) for of in (maps.mean, maps.peak)]
+    said = dossier.get_by_text(re.compile("^By its map's mean, which ascent raised, ")).inner_text()
+    assert ("a photograph excites it more than the made picture" in said) == (shown[0] < shown[2])
+    assert ("At its strongest place, a photograph excites it more" in said) == (shown[1] < shown[3])
+    expect(tiles.nth(1)).to_contain_text(f"map's mean {table.locator('td').nth(1).inner_text()}")
+    expect(dossier.locator(".legend")).to_contain_text("lie beyond")
     dossier.get_by_role("slider", name="Seeds").fill("2")
     expect(dossier.locator(".seeds .tile")).to_have_count(2)
     expect(dossier.locator(".seeds .tile").nth(1).get_by_role("img")).to_be_visible()

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import pellucid as pl
+from pellucid.methods.filter_maps import excitements
 from tests.conftest import MEAN, STD, pictures, wrapped
 
 
@@ -143,6 +144,18 @@ def test_a_made_picture_counts_as_it_can_be_shown():
     )
     assert free.final_objective > 1.05  # redder than any screen
     assert pl.beats_images(model, free, white).tolist() == [False]
+
+
+def test_means_and_peaks_are_told_apart():
+    model = red_seeker()
+    images = model.read([dotted((0, 0, 1.0)), torch.full((3, 12, 12), 0.5)])
+    made = pl.filters(model, "0", [0, 1, 0], images, start="images", steps=1, rate=1e-9, bound="none", transforms="none")
+    of_made, of_images = excitements(model, made, images)
+    maps = pl.filter_maps(model, images, "0", made.filters.tolist())
+    torch.testing.assert_close(of_images.raised, maps.activations.mean((2, 3)))
+    torch.testing.assert_close(of_images.peak, maps.peak)
+    assert of_made.raised.shape == of_made.peak.shape == (len(made),)
+    assert (of_made.peak >= of_made.raised).all()
 
 
 def test_a_picture_made_for_the_middle_is_measured_there():

@@ -450,6 +450,11 @@ def test_filters_are_made_and_shown_where_they_fire(client):
     best = pl.strongest_patches(small(), images, "0", [1, 4], 6)
     assert [[p["value"] for p in found] for found in firing["patches"]] == [[p.value for p in found] for found in best]
     assert firing["beats_images"] == pl.beats_images(small(), made, images).tolist()
+    of_images = pl.filter_maps(small(), images, "0", [1, 4])
+    assert [one["raised"] for one in firing["photographs"]] == of_images.mean.amax(0).tolist()
+    assert [one["peak"] for one in firing["photographs"]] == [found[0].value for found in best]
+    assert [one["raised"] for one in firing["made"]] == pytest.approx(made.final_objective.tolist(), rel=1e-5)
+    assert all(one["peak"] >= one["raised"] for one in firing["made"])
     kept = pl.FilterImage.from_record(client.get(f"/api/jobs/{id}/record").content)
     assert torch.equal(kept.features, made.features)
     assert client.get(f"/api/jobs/{id}/maps.csv").text.startswith("filter,start,step,activation\n1,noise,0,")

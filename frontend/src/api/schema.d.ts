@@ -1514,6 +1514,19 @@ export interface components {
             order: number | null;
             cost: components["schemas"]["WorkDone"];
         };
+        /** Excitement */
+        Excitement: {
+            /**
+             * Raised
+             * @description What ascent raised: the mean of the filter's map, or its centre.
+             */
+            raised: number | null;
+            /**
+             * Peak
+             * @description At the map's strongest place.
+             */
+            peak: number | null;
+        };
         /** ExplainBody */
         ExplainBody: {
             /**
@@ -1710,6 +1723,18 @@ export interface components {
             maps: components["schemas"]["FilterMap"][];
             /** Patches */
             patches: components["schemas"]["PatchEntry"][][];
+            /**
+             * Made
+             * @description The made pictures, their values cut off at black and white.
+             * @default []
+             */
+            made: components["schemas"]["Excitement"][];
+            /**
+             * Photographs
+             * @description The most of any photograph, of each measure by itself.
+             * @default []
+             */
+            photographs: components["schemas"]["Excitement"][];
             /** Beats Images */
             beats_images: boolean[];
         };

@@ -1,5 +1,5 @@
 /** The filters room without the room: which layers have filters, what is asked, how a curve is drawn. */
-import type { FiltersBody, Layer, Method } from "../api/types";
+import type { FiltersBody, Firing, Layer, Method } from "../api/types";
 import { presetOf, withoutDefaults } from "./schema";
 import type { State } from "./state";
 
@@ -29,6 +29,28 @@ export function filtersBody(state: State, schema: Method, layer: string, filter:
     options: seed === null ? options : withoutDefaults(schema.options, { ...options, seed }),
     ...(preset === null ? {} : { preset }),
     ...(on === null ? {} : { on }),
+  };
+}
+
+/** What the number of a made picture is: what ascent raised. */
+export const measureOf = (state: State): string => (state.ascent.options.objective === "neuron" ? "map's centre" : "map's mean");
+
+export interface Comparison {
+  readonly rows: readonly { readonly name: string; readonly raised: number | null; readonly peak: number | null }[];
+  readonly sentence: string;
+}
+
+/** The made picture beside the photographs, each measure with its own kind; null where the answer holds no such numbers. */
+export function compared(firing: Firing, measure: string): Comparison | null {
+  const made = firing.made?.[0];
+  const most = firing.photographs?.[0];
+  if (!made || !most) return null;
+  const beats = (of: number | null, others: number | null): boolean => (of ?? Number.NaN) > (others ?? Number.NaN);
+  return {
+    rows: [{ name: "the made picture, as shown", ...made }, { name: "the most of any photograph", ...most }],
+    sentence:
+      `By its ${measure}, which ascent raised, ${beats(made.raised, most.raised) ? "the made picture excites it more than any of these photographs" : "a photograph excites it more than the made picture does: ascent has not found the best"}. ` +
+      `At its strongest place, ${beats(made.peak, most.peak) ? "the made picture excites it more than any of them" : "a photograph excites it more"}.`,
   };
 }
 

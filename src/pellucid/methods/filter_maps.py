@@ -147,13 +147,34 @@ def beats_images(model: ImageClassifier, made: FilterImage, inputs: Images) -> B
     Compared is the activation that the picture was made for: the mean of the map, or its centre. The picture is taken as it
     can be shown, its values cut off at black and white, since a real image has no others.
     """
+    of_made, of_images = excitements(model, made, inputs)
+    return of_made.raised > of_images.raised.amax(0)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Excitements:
+    """How much pictures excite filters, by two measures that must not be compared with each other."""
+
+    raised: Float32[Tensor, "*image filter"]
+    """What ascent raised: the mean of the map, or its centre when that was the objective."""
+    peak: Float32[Tensor, "*image filter"]
+    """The largest activation of the map."""
+
+
+def excitements(model: ImageClassifier, made: FilterImage, inputs: Images) -> tuple[Excitements, Excitements]:
+    """How much each made picture excites its filter, and how much each of the images does: one column a made picture.
+
+    The made picture is taken as `beats_images` takes it.
+    """
     features = normalised(made.values.clamp(0, 1), made.mean, made.std)
     filters, which = made.filters.unique(return_inverse=True)
     of_made = torch.cat(list(_outputs(model, made.layer, filters, features)))[torch.arange(len(made)), which]
-    of_images = filter_maps(model, inputs, made.layer, filters.tolist()).activations
+    of_images = filter_maps(model, inputs, made.layer, filters.tolist()).activations[:, which]
     centre = made.options.get("objective") == "neuron"
-    return _excitement(of_made, centre) > _excitement(of_images, centre).amax(0)[which]
+    return _excitements(of_made, centre), _excitements(of_images, centre)
 
 
-def _excitement(maps: Float32[Tensor, "*maps rows columns"], centre: bool) -> Float32[Tensor, "*maps"]:
-    return maps[..., maps.shape[-2] // 2, maps.shape[-1] // 2] if centre else maps.mean((-2, -1))
+def _excitements(maps: Float32[Tensor, "*maps rows columns"], centre: bool) -> Excitements:
+    raised = maps[..., maps.shape[-2] // 2, maps.shape[-1] // 2] if centre else maps.mean((-2, -1))
+    return Excitements(raised, maps.amax((-2, -1)))

@@ -346,11 +346,18 @@ class PatchEntry(Said):
     image: str
 
 
+class Excitement(Said):
+    raised: Number = Field(description="What ascent raised: the mean of the filter's map, or its centre.")
+    peak: Number = Field(description="At the map's strongest place.")
+
+
 class Firing(Said):
     source: str
     name: str
     maps: list[FilterMap]
     patches: list[list[PatchEntry]]
+    made: list[Excitement] = Field(default=[], description="The made pictures, their values cut off at black and white.")
+    photographs: list[Excitement] = Field(default=[], description="The most of any photograph, of each measure by itself.")
     beats_images: list[bool]
 
 

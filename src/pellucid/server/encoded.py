@@ -14,7 +14,7 @@ from torch import Tensor
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
 from pellucid.methods.filter_image import FilterImage
-from pellucid.methods.filter_maps import FilterMaps, Patch
+from pellucid.methods.filter_maps import Excitements, FilterMaps, Patch
 from pellucid.models.image import ImageClassifier
 from pellucid.pictures.images import scale_of
 
@@ -64,8 +64,11 @@ def filters_step(made: FilterImage, seconds: int | float) -> dict[str, Any]:
     })  # fmt: skip
 
 
-def firing(maps: FilterMaps, patches: Sequence[Sequence[Patch]], sources: Sequence[str], beats: Tensor) -> dict[str, Any]:
-    """Where filters fire on the first of these images, and their strongest patches in all: `bodies.Firing`."""
+def firing(
+    maps: FilterMaps, patches: Sequence[Sequence[Patch]], sources: Sequence[str], made: Excitements, images: Excitements
+) -> dict[str, Any]:
+    """Where filters fire on the first of these images, their strongest patches in all, and how the made pictures compare:
+    `bodies.Firing`."""
     return finite({
         "source": sources[0], "name": maps.names[0],
         "maps": [
@@ -78,8 +81,14 @@ def firing(maps: FilterMaps, patches: Sequence[Sequence[Patch]], sources: Sequen
              for p in found]
             for found in patches
         ],
-        "beats_images": beats.tolist(),
+        "made": _excited(made.raised, made.peak),
+        "photographs": _excited(*(one.amax(0) for one in (images.raised, images.peak))),
+        "beats_images": (made.raised > images.raised.amax(0)).tolist(),
     })  # fmt: skip
+
+
+def _excited(raised: Tensor, peak: Tensor) -> list[dict[str, float]]:
+    return [{"raised": float(of), "peak": float(at)} for of, at in zip(raised, peak, strict=True)]
 
 
 def layer_thumbnail(layer: str, response: Tensor) -> dict[str, Any]:

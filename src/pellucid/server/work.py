@@ -14,7 +14,7 @@ from pellucid.analysis.corpus.build import shipped_texts
 from pellucid.explain import explain_stream, for_contrast, record
 from pellucid.methods import methods
 from pellucid.methods.filter_image import FilterImage
-from pellucid.methods.filter_maps import beats_images, filter_maps, strongest_patches
+from pellucid.methods.filter_maps import excitements, filter_maps, strongest_patches
 from pellucid.methods.filters import filters as ascent
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import validated
@@ -152,8 +152,7 @@ class Work:
         run.check()
         patches = strongest_patches(model, images, layer, chosen, PATCHES)
         run.check()
-        beats = beats_images(model, made, images)
-        run.say("firing", encoded.firing(maps, patches, [on, *others], beats))
+        run.say("firing", encoded.firing(maps, patches, [on, *others], *excitements(model, made, images)))
 
     # --------------------------------------------------------------------------------------------------------- corpus
 
