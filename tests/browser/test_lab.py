@@ -330,6 +330,13 @@ def test_filters_fill_the_grid_and_one_has_a_dossier(page: Page, lab: str):
     expect(dossier.locator(".seeds .tile").nth(1).get_by_role("img")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^_conv_stem ")).locator("canvas")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^_fc ")).locator("canvas")).to_have_count(0)  # it has no places
+    page.get_by_label("Go to filter").fill("500")
+    page.get_by_label("Go to filter").press("Enter")
+    expect(page.get_by_text("No filter 500: they are 0 to 31.")).to_be_visible()
+    page.get_by_label("Go to filter").fill("13")
+    page.get_by_label("Go to filter").press("Enter")
+    expect(page.get_by_role("region", name="Filter 13 of _conv_stem")).to_be_visible()
+    expect(page.get_by_text("No filter 500")).to_have_count(0)
     page.get_by_label("Find a layer").fill("head")
     page.get_by_role("button", name=re.compile("^_conv_head Conv")).click()
     expect(page.get_by_role("heading", level=2)).to_contain_text("_conv_head")
