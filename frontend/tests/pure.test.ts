@@ -52,9 +52,12 @@ describe("colours", () => {
     expect(grey[0]).toBe(grey[1]);
   });
   it("say on the legend whether the scale is shared", () => {
-    expect(legendNotes(within, true, true)).toContain("one scale for all maps");
-    expect(legendNotes(within, false, true)).toContain("each map its own scale");
-    expect(legendNotes(within, false, false)).toEqual(["red for, blue against"]);
+    expect(legendNotes(within, "both", true, true)).toContain("one scale for all maps");
+    expect(legendNotes(within, "both", false, true)).toContain("each map its own scale");
+    expect(legendNotes(within, "both", false, false)).toEqual(["red for, blue against"]);
+    expect(legendNotes(within, "positive", false, false)).toEqual(["red for; against is not shown"]);
+    expect(legendNotes(within, "negative", false, false)).toEqual(["blue against; for is not shown"]);
+    expect(legendNotes({ ...within, beyond: 0.005 }, "both", false, false)).toEqual(["red for, blue against", "0.5 % lie beyond"]);
   });
 });
 

@@ -143,13 +143,14 @@ export function legendColours(scale: Scale, look: Look, steps = 64): string[] {
 }
 
 /** What a legend says besides its numbers. */
-export function legendNotes(within: Limits, shared: boolean, many: boolean): string[] {
-  const meaning = { symmetric: "red for, blue against", magnitude: "magnitude, no sign", minmax: "smallest to largest score" };
-  const notes = [meaning[within.scale]];
-  if (many) notes.push(shared ? "one scale for all maps" : "each map its own scale");
-  if (within.beyond > 0) notes.push(`${percent(within.beyond)} lie beyond`);
-  return notes;
+export function legendNotes(within: Limits, sign: Sign, shared: boolean, many: boolean): string[] {
+  const signs = { both: "red for, blue against", positive: "red for; against is not shown", negative: "blue against; for is not shown" };
+  const meaning = { symmetric: signs[sign], magnitude: "magnitude, no sign", minmax: "smallest to largest score" };
+  return [meaning[within.scale], ...(many ? [shared ? "one scale for all maps" : "each map its own scale"] : []), ...beyondNote(within)];
 }
+
+/** That some scores lie outside of the limits, where some do. */
+export const beyondNote = ({ beyond }: Limits): string[] => (beyond > 0 ? [`${percent(beyond)} lie beyond`] : []);
 
 /** The ends and the middle of a legend: places from 0 to 1 and their texts. */
 export function ticks(within: Limits): { at: number; text: string }[] {

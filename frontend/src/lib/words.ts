@@ -1,6 +1,6 @@
 /** One word in many sentences: what is asked, in which order and colours the answer is shown, and its numbers as text. */
 import type { Examples, Questions } from "../api/types";
-import { level, type Limits, limitsOf, palette } from "./colours";
+import { beyondNote, level, type Limits, limitsOf, palette } from "./colours";
 import { number, percent } from "./numbers";
 import type { WordsState } from "./states/words";
 
@@ -214,7 +214,7 @@ const SCALES: Record<WordsState["wordsScale"], string> = {
 };
 export function legendNotes(within: Limits, answer: Comparison, scale: WordsState["wordsScale"]): string[] {
   const meaning = within.scale === "symmetric" ? "red alike, blue opposed" : answer.metric === "cosine" ? "brighter is more alike" : "darker is nearer";
-  return [meaning, SCALES[scale], ...(within.beyond > 0 ? [`${percent(within.beyond)} lie beyond`] : []), "grey: a sentence and itself"];
+  return [meaning, SCALES[scale], ...beyondNote(within), "grey: a sentence and itself"];
 }
 
 // ------------------------------------------------------------------------------------------------------------- numbers
