@@ -230,7 +230,20 @@ def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path)
     mapped(page, "grad cam")
     page.reload()
     expect(page.get_by_role("heading", level=2)).to_contain_text("goldfish")
-    expect(page.get_by_role("button", name="Yours: other_goldfish.jpg")).to_have_attribute("aria-pressed", "true")
+    mine = page.get_by_role("button", name="Yours: other_goldfish.jpg")
+    expect(mine).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("3")
+    expect(page.get_by_role("button", name=re.compile("^Picture 3"))).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(mine).to_have_attribute("aria-pressed", "false")  # still here, though no link names it
+    mine.click()
+    expect(mine).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Remove other_goldfish.jpg").click()
+    expect(mine).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("^Picture 0"))).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    mapped(page, "grad cam")
+    expect(mine).to_have_count(0)
 
 
 def test_failures_have_a_face_and_a_way_on(page: Page, lab: str):

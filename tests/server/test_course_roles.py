@@ -106,5 +106,8 @@ def test_students_and_instructors_have_the_lab(room):
         assert person.ask("GET", "/api/catalog").status_code == 200
         assert person.ask("GET", "/api/openapi.json").status_code == 200
         assert person.ask("GET", "/api/nothing").status_code == 404
+        assert person.ask("GET", "/api/uploads").status_code == 404  # what others handed in is nobody's to see or to remove
+        assert person.ask("DELETE", f"/api/pictures/sha256:{'0' * 64}").status_code == 404
+        assert "does not take this method" in person.ask("DELETE", "/api/pictures/observation:0").json()["detail"]
     assert room.cy.ask("GET", "/api/jobs").status_code == 403
     assert room.ada.ask("GET", "/api/jobs").status_code == 200

@@ -131,6 +131,22 @@ def test_an_animation_is_refused(client):
     assert "2 frames" in client.post("/api/uploads", content=out.getvalue()).json()["detail"]
 
 
+def test_uploads_are_listed_as_they_came_and_can_be_removed(tmp_path):
+    with opened(tmp_path) as client:
+        made = [client.post(f"/api/uploads?name={n}.jpg", content=jpeg(30 + n, 30)).json() for n in range(3)]
+    with opened(tmp_path) as client:
+        assert client.get(f"/api/pictures/{made[0]['source']}").status_code == 200  # being used changes no order
+        assert client.get("/api/uploads").json() == {"uploads": made}
+        assert client.delete(f"/api/pictures/{made[1]['source']}").status_code == 204
+        assert client.get("/api/uploads").json() == {"uploads": [made[0], made[2]]}
+        assert client.get(f"/api/pictures/{made[1]['source']}").status_code == 404
+        assert client.delete(f"/api/pictures/{made[1]['source']}").status_code == 404
+        assert not list((tmp_path / "uploads").glob(f"*{made[1]['source'].removeprefix('sha256:')}*"))
+        refused = client.delete("/api/pictures/observation:1")
+        assert refused.status_code == 422
+        assert "comes with the lab" in refused.json()["detail"]
+
+
 def test_old_uploads_make_room(client, monkeypatch):
     monkeypatch.setattr(kept, "KEEP", 2)
     made = [client.post("/api/uploads", content=jpeg(30 + n, 30)).json()["source"] for n in range(4)]

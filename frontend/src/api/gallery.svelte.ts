@@ -10,6 +10,8 @@ export class Gallery {
   /** What the model reads, by source; photos never change. */
   photos = $state.raw<Readonly<Record<string, ImageData>>>({});
   photoError = $state("");
+  /** Whether uploads can be removed: not in a saved page, nor where they are those of a whole course. */
+  removable = $state(false);
   private readonly inquired = new Set<string>();
   private readonly asking = new Set<string>();
   private photosOf = "";
@@ -28,6 +30,30 @@ export class Gallery {
         ...chosen.filter((source) => source.startsWith("sha256:") && !this.uploads.some((one) => one.source === source)).map((source) => ({ source, name: "your picture" })),
       ].map(({ source, name }) => ({ source, title: name, digit: null, thumbnail: this.lab.picture(source) })),
     ];
+  }
+
+  /** Brings back what was handed in before this page was opened. */
+  async recall(): Promise<void> {
+    try {
+      const found = await this.lab.uploads();
+      this.uploads = [...found, ...this.uploads.filter(({ source }) => !found.some((one) => one.source === source))];
+      for (const { source } of found) this.inquired.add(source);
+      this.removable = !this.lab.saved;
+    } catch (error) {
+      this.tell(`Which pictures of yours are here is not known: ${words(error)}`);
+    }
+  }
+
+  /** Whether it is gone, from the strip and from the lab. */
+  async remove(source: string): Promise<boolean> {
+    try {
+      await this.lab.removeUpload(source);
+    } catch (error) {
+      this.tell(`The picture could not be removed: ${words(error)}`);
+      return false;
+    }
+    this.uploads = this.uploads.filter((one) => one.source !== source);
+    return true;
   }
 
   /** A link may name pictures that were handed in before this page was opened. */

@@ -19,6 +19,9 @@ export interface Lab {
   predict(body: PredictBody, stop?: AbortSignal): Promise<Predicted>;
   scores(job: string): Promise<Scores>;
   upload(picture: Blob, name: string): Promise<Upload>;
+  /** What was handed in and is kept, by this page or before it. */
+  uploads(): Promise<readonly Upload[]>;
+  removeUpload(source: string): Promise<void>;
   /** What a picture handed in earlier is called. */
   about(source: string): Promise<Upload>;
   /** The address of a picture: as the model reads it, or a thumbnail. */

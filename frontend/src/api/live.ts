@@ -59,6 +59,13 @@ export class LiveLab implements Lab {
   upload(picture: Blob, name: string): Promise<Upload> {
     return ask<Upload>(`/api/uploads?name=${encodeURIComponent(name)}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type || "application/octet-stream" } });
   }
+  async uploads(): Promise<readonly Upload[]> {
+    return (await ask<{ uploads: Upload[] }>("/api/uploads")).uploads;
+  }
+  async removeUpload(source: string): Promise<void> {
+    await ask(`/api/pictures/${encodeURIComponent(source)}`, { method: "DELETE" });
+    this.answers.delete(`/api/pictures/${encodeURIComponent(source)}/about`);
+  }
   about(source: string): Promise<Upload> {
     return this.kept(`/api/pictures/${encodeURIComponent(source)}/about`);
   }

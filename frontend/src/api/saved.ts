@@ -43,6 +43,12 @@ export class SavedLab implements Lab {
   upload(): Promise<Upload> {
     return Promise.reject(new Error("This is a saved page. Open the lab to look at pictures of your own."));
   }
+  uploads(): Promise<readonly Upload[]> {
+    return Promise.resolve([]);
+  }
+  removeUpload(): Promise<void> {
+    return Promise.reject(new Error("This is a saved page. Open the lab to remove a picture."));
+  }
   about(source: string): Promise<Upload> {
     return this.find(`/api/pictures/${encodeURIComponent(source)}/about`);
   }

@@ -140,6 +140,8 @@ def make_app(
     _on_errors(app)
     for routes in (_catalog(lab), _images(lab), _jobs(lab), _exports(lab), _texts(lab), _corpora(lab)):
         app.include_router(routes, prefix="/api")
+    if course is None:  # what the members of a course handed in is nobody else's to see or to remove
+        app.include_router(_uploads(lab), prefix="/api")
     _page(app, lab)
     _describe(app)
     return app
@@ -302,6 +304,24 @@ def _images(lab: Lab) -> APIRouter:
             return {"predictions": [dict(vars(one)) for one in model.predict(images, body.top)[0]], "picture": picture}
 
         return said(b.Predictions, await lab.ask(answer))
+
+    return api
+
+
+def _uploads(lab: Lab) -> APIRouter:
+    api = APIRouter(tags=["images"])
+
+    @api.get("/uploads", response_model=b.Uploads)
+    def uploads() -> Response:
+        """The pictures that were uploaded here, by this page or before it, in the order in which they came."""
+        return said(b.Uploads, {"uploads": lab.sources.uploads()})
+
+    @api.delete("/pictures/{source}", status_code=204, response_class=Response)
+    async def remove(source: Source) -> Response:
+        """Removes an upload from the disk; what was computed of it stays."""
+        _there(lambda: lab.sources.path(source))
+        await lab.ask(partial(lab.sources.remove, source))
+        return Response(status_code=204)
 
     return api
 

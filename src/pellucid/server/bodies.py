@@ -153,6 +153,10 @@ class Picture(Said):
     notes: list[str] = Field(default=[], description="How it was changed so that it could be read.")
 
 
+class Uploads(Said):
+    uploads: list[Picture]
+
+
 class PredictBody(Body):
     model: str
     source: str

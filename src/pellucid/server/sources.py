@@ -56,6 +56,20 @@ class Sources:
         self._forget()
         return said
 
+    def uploads(self) -> list[dict[str, Any]]:
+        """What `add` said of each upload that is kept, in the order in which they came."""
+        # subtle: of the two files only the picture's time stands still; the other's says when it was last used
+        came = sorted(self._folder.glob("*.picture"), key=lambda path: path.stat().st_mtime_ns)
+        return [json.loads(about.read_bytes()) for path in came if (about := path.with_suffix(".json")).is_file()]
+
+    def remove(self, source: str) -> None:
+        """Removes an upload from the disk. ValueError for a picture that ships, and where there is none of that name."""
+        path = self.path(source)
+        if OBSERVED.fullmatch(source):
+            raise ValueError(f"{source} comes with the lab; only what was uploaded can be removed")
+        path.with_suffix(".json").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
     def about(self, source: str) -> dict[str, Any]:
         """Name and size of a picture. ValueError when there is none of that name."""
         path = self.path(source)
@@ -108,8 +122,7 @@ class Sources:
     def _forget(self) -> None:
         known = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for about in known[: max(0, len(known) - KEEP)]:
-            about.unlink(missing_ok=True)
-            about.with_suffix(".picture").unlink(missing_ok=True)
+            self.remove(f"sha256:{about.stem}")
 
 
 def observations() -> list[dict[str, str]]:
