@@ -71,6 +71,12 @@ describe("a form", () => {
       picture: { type: "string", default: "", format: "image" },
     },
   };
+  it("offers nothing that only a shell can give", () => {
+    const cut = { cut: { type: "string", enum: ["slic", "labels"], default: "slic" } };
+    const choices = (found: Field[]) => found.flatMap((field) => (field.kind === "choice" ? field.choices : [field.name]));
+    expect(choices(fieldsOf({ properties: { ...cut, label_map: { type: "string", default: "", format: "labels" } } }))).toEqual(["slic"]);
+    expect(choices(fieldsOf({ properties: cut }))).toEqual(["slic", "labels"]);
+  });
   const [samples, noise, ...rest] = fieldsOf(schema) as [Field, Field, ...Field[]];
   it("has a field for each option", () => {
     expect([samples, noise, ...rest].map(({ kind }) => kind)).toEqual(["integer", "real", "choice", "switch", "text"]);

@@ -39,10 +39,16 @@ export type Field =
       readonly above: boolean;
     });
 
+/** The format of an option that takes a file from Python or a shell; the choice that wants it has the same name. */
+const ELSEWHERE = "labels";
+
+/** The options that a page can give. */
 export function fieldsOf(schema: OptionsSchema): Field[] {
-  return Object.entries(schema.properties ?? {}).map(([name, property]): Field => {
+  const all = Object.entries(schema.properties ?? {});
+  const lacking = all.some(([, { format }]) => format === ELSEWHERE) ? ELSEWHERE : null;
+  return all.filter(([, { format }]) => format !== ELSEWHERE).map(([name, property]): Field => {
     const base = { name, label: name.replaceAll("_", " "), help: property.description ?? "" };
-    if (property.enum) return { ...base, kind: "choice", choices: property.enum.map(String), default: String(property.default ?? property.enum[0]) };
+    if (property.enum) return { ...base, kind: "choice", choices: property.enum.map(String).filter((choice) => choice !== lacking), default: String(property.default ?? property.enum[0]) };
     if (property.type === "boolean") return { ...base, kind: "switch", default: property.default === true };
     if (property.type === "integer" || property.type === "number") {
       return {

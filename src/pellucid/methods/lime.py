@@ -50,7 +50,7 @@ def lime(
         int, Field(ge=10, le=1_000_000, description="Perturbed images, at most.", json_schema_extra={"lifted": 20_000})
     ] = 1000,
     output: Annotated[Literal["probability", "logit"], Field(description="What the surrogate predicts.")] = "probability",
-    segmentation: Annotated[Algorithm, Field(description="How superpixels are cut; labels: by label_map.")] = "slic",
+    segmentation: Annotated[Algorithm, Field(description="How superpixels are cut.")] = "slic",
     label_map: Annotated[
         str,
         Field(
