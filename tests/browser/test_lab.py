@@ -197,11 +197,18 @@ def test_six_baselines_at_once_with_their_gaps_and_where_they_disagree(page: Pag
     room = page.get_by_role("region", name=re.compile("^Baseline lab"))
     for baseline in ("black", "white", "mean", "blur", "uniform", "gaussian"):
         mapped(page, baseline)
-    expect(room.get_by_text(re.compile(r"^gap -?[\d.e-]+ of a change of "))).to_have_count(6)
+    gaps = room.get_by_text(re.compile(r"^\s*the completeness gap is -?[\d.e-]+ of a change of "))
+    expect(gaps).to_have_count(6)
+    for gap in gaps.all():  # the share that is said here is the one that stands above it
+        share = gap.inner_text().split()[-1]
+        strip = gap.locator("xpath=ancestor::div[2]").locator(".trust")
+        expect(strip.get_by_text("completeness gap").locator("xpath=following-sibling::dd")).to_have_text(share)
+    for number in room.locator(".trust dd.whole").all():
+        assert (number.bounding_box() or {"height": 99})["height"] < 25  # on one line
     expect(room.get_by_role("article", name="Disagreement")).to_contain_text("of 6 maps")
 
 
-def test_superpixels_kept_or_removed_change_what_the_network_says(page: Page, lab: str):
+def test_superpixels_kept_or_removed_change_what_the_network_says(page: Page, lab: str, tmp_path: Path):
     page.goto(lab + VIEWS["superpixels"])
     mapped(page, "lime")
     room = page.get_by_role("region", name=re.compile("^Superpixels"))
