@@ -1,5 +1,6 @@
 """Images and filters in Chromium, against the lab itself."""
 
+import csv
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -221,7 +222,32 @@ def test_superpixels_kept_or_removed_change_what_the_network_says(page: Page, la
     expect(change).not_to_have_text(kept)
     a = pl.explain(pl.load("imagenet"), "observation:0", method="lime", samples=50)
     strongest = int(a.segment_weights[0].abs().argmax())
-    expect(room.get_by_text(f"1. superpixel {strongest} •")).to_be_visible()
+    row = room.get_by_role("button", name=re.compile(f"^1. superpixel {strongest}, removed"))
+    mark = room.locator("canvas[data-superpixel]")
+    expect(mark).to_have_count(0)
+    row.hover()
+    expect(mark).to_have_attribute("data-superpixel", str(strongest))
+    painted = mark.evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 3)"
+    )
+    assert [one > 0 for one in painted] == (a.segments[0] == strongest).flatten().tolist()
+    box = room.get_by_role("group", name="Superpixels by weight").bounding_box() or {"height": 0}
+    tall = (room.locator(".scroll li").first.bounding_box() or {"height": 1})["height"]
+    assert box["height"] / tall == pytest.approx(round(box["height"] / tall), abs=0.02)  # no row is cut
+    texts = [
+        one.text or "" for one in ET.parse(exported(page, "SVG", tmp_path)).getroot().iter("{http://www.w3.org/2000/svg}text")
+    ]
+    assert change.inner_text() in texts
+    assert any(text.startswith(f"1. superpixel {strongest}, removed: ") for text in texts)
+    rows = list(csv.reader(exported(page, "CSV", tmp_path).read_text().splitlines()))
+    told = {(row[1], row[2]): row[6] for row in rows}
+    label = change.inner_text().split(":")[0]
+    assert float(told[f"weight of superpixel {strongest}", label]) == pytest.approx(
+        float(a.segment_weights[0][strongest]), rel=1e-4
+    )
+    assert (
+        0 < float(told["shown all but the 5 strongest superpixels", label]) < float(told["shown the whole picture", label]) < 1
+    )
 
 
 def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path):

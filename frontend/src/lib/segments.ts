@@ -15,6 +15,19 @@ export function shownAfter(count: number, strongest: readonly number[], k: numbe
   return Array.from({ length: count }, (_, i) => i).filter((i) => chosen.has(i) === (action === "keep"));
 }
 
+/** Red green blue alpha: one superpixel, outlined in yellow and black, and nothing else. */
+export function outlined(segments: Int32Array, width: number, segment: number): Uint8ClampedArray<ArrayBuffer> {
+  const out = new Uint8ClampedArray(4 * segments.length);
+  const inside = (row: number, column: number): boolean => column >= 0 && column < width && segments[row * width + column] === segment;
+  for (let i = 0; i < segments.length; i++) {
+    if (segments[i] !== segment) continue;
+    const [row, column] = [Math.floor(i / width), i % width];
+    const depth = [1, 2, 3].find((by) => !inside(row - by, column) || !inside(row + by, column) || !inside(row, column - by) || !inside(row, column + by));
+    out.set(depth === undefined ? [255, 235, 0, 70] : depth === 3 ? [0, 0, 0, 255] : [255, 235, 0, 255], 4 * i);
+  }
+  return out;
+}
+
 /** 1 where a pixel's right or lower neighbour belongs to another superpixel. */
 export function boundaries(segments: Int32Array, width: number): Uint8Array {
   const out = new Uint8Array(segments.length);
