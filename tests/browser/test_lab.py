@@ -66,7 +66,7 @@ def test_on_opening_image_0_is_explained_at_once_and_nothing_jumps(page: Page, l
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_value_under_the_cross_has_the_digits_that_python_prints(page: Page, lab: str):
+def test_a_value_under_the_cross_is_brief_and_where_a_pointer_rests_has_the_digits_that_python_prints(page: Page, lab: str):
     page.goto(f"{lab}?method=saliency")
     found = mapped(page, "saliency")
     found.locator("button.reader").focus()
@@ -74,8 +74,14 @@ def test_a_value_under_the_cross_has_the_digits_that_python_prints(page: Page, l
     page.keyboard.press("Shift+ArrowRight")
     expect(found.locator(".reading")).to_contain_text("row 113, column 122: ")
     said = found.locator(".reading").inner_text()
+    exact = found.locator(".reading").get_attribute("title")
+    assert found.locator("button.reader").get_attribute("title") == exact
     a = recorded(page, lab)
-    assert said == f"row 113, column 122: {float(a.map()[0, 113, 122])!r} {a.unit}"
+    value = float(a.map()[0, 113, 122])
+    assert exact == f"row 113, column 122: {value!r} {a.unit}"
+    short = said.removeprefix("row 113, column 122: ").removesuffix(f" {a.unit}")
+    assert len(short) <= 10
+    assert float(short) == pytest.approx(value, rel=6e-4)
 
 
 def test_a_map_sharpens_live_and_is_cancelled_in_mid_stream(page: Page, lab: str):

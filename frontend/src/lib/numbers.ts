@@ -12,6 +12,9 @@ export function number(value: number | null | undefined, digits = 3): string {
   return `${mantissa}e${padded(power)}`;
 }
 
+/** As one reads it: four significant digits. All of them are a tooltip away (`printed`), and in what is exported. */
+export const brief = (value: number): string => number(value, 4);
+
 /** `95 %`, `0.4 %`, `<0.1 %`: never 0 or 100 % unless it is. */
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined || Number.isNaN(share)) return "nan";

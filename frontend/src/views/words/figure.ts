@@ -1,7 +1,7 @@
 /** The room as one drawing: every layer small, the chosen one large with its numbers, the chosen pair and the curves. */
 import { legendColours, type Limits, ticks } from "../../lib/colours";
 import { type Drawing, escaped, wrapped } from "../../lib/figure";
-import { number, printed } from "../../lib/numbers";
+import { number, brief } from "../../lib/numbers";
 import { cellText, colour, css, decimals, dividesOf, GREY, inkOn, layerOf, legendNotes, limits, marked, orderOf, pairOf, type Shown, verdict } from "../../lib/words";
 import type { WordsState } from "../../lib/states/words";
 import { type Curve, plot } from "./plot";
@@ -91,7 +91,7 @@ export function figure(shown: Shown, state: WordsState, heading: string, version
   y += 74;
 
   const value = chosen.matrix[pair[0]]?.[pair[1]];
-  write(`Sentences ${pair[0] + 1} and ${pair[1] + 1}: ${value === null || value === undefined ? "–" : printed(value)} ${answer.unit} in layer ${chosen.layer}`, 14, { bold: true });
+  write(`Sentences ${pair[0] + 1} and ${pair[1] + 1}: ${value === null || value === undefined ? "–" : brief(value)} ${answer.unit} in layer ${chosen.layer}`, 14, { bold: true });
   for (const n of new Set(pair)) write(`${n + 1}  ${sentences[n] ?? ""}`, 13);
   y += 16;
   const layers = answer.layers.map(({ layer }) => layer);
