@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from tests.browser.conftest import PATIENCE, ROOT
 
@@ -62,6 +62,13 @@ def nothing_serious(page: Page) -> None:
         if v["impact"] in ("serious", "critical")
     ]
     assert not serious, json.dumps(serious, indent=1)
+
+
+def uncut(found: Locator) -> None:
+    """Every one of these shows all of its text."""
+    assert found.count() > 0
+    cut = found.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)")
+    assert not cut
 
 
 def fits_a_phone(page: Page) -> None:

@@ -17,7 +17,7 @@ from pellucid.analysis.passages import example
 from pellucid.analysis.readings import measured, read_marked
 from pellucid.models.load import load_encoder
 from tests.browser.conftest import PATIENCE
-from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, uncut, unplugged
 
 expect.set_options(timeout=PATIENCE)
 ROOM = "?view=layers"
@@ -381,3 +381,4 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str):
     page.set_viewport_size(PHONE)
     opened(page, lab + ROOM + ALL)
     fits_a_phone(page)
+    uncut(page.locator(".panel h3, .panel .reading"))

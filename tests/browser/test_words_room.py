@@ -14,7 +14,7 @@ import pellucid as pl
 from pellucid.analysis.senses import example
 from pellucid.analysis.similarity import Comparison
 from tests.browser.conftest import PATIENCE
-from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
+from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, uncut, unplugged
 
 expect.set_options(timeout=PATIENCE)
 APPLE = example("apple")
@@ -255,5 +255,6 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str):
     page.set_viewport_size(PHONE)
     opened(page, lab, wordsMetric="euclidean", wordsCorrection="standardised")
     fits_a_phone(page)
+    uncut(page.locator(".layers .small"))
     page.get_by_role("button", name="Edit").click()
     fits_a_phone(page)
