@@ -197,6 +197,10 @@ def test_an_exported_page_opens_by_itself_with_the_network_off(page: Page, lab: 
         saved.keyboard.press("7")
         expect(cell(saved, "saliency")).to_have_attribute("data-phase", "absent")
         expect(saved.get_by_role("alert").first).to_contain_text("This saved page does not hold that")
+        expect(saved.locator("figure")).to_contain_text("This saved page does not hold it as imagenet reads it.")
+        expect(saved.locator("figcaption")).not_to_contain_text(" × ")
+        saved.keyboard.press("0")
+        expect(saved.locator("figcaption")).to_contain_text("224 × 224")
 
 
 def test_six_baselines_at_once_with_their_gaps_and_where_they_disagree(page: Page, lab: str):

@@ -96,8 +96,13 @@ export class Gallery {
     this.photosOf = model;
     for (const source of sources) {
       if (this.asking.has(source)) continue;
+      const address = this.lab.picture(source, model);
+      if (!address) {
+        this.photoError = `This saved page does not hold it as ${model} reads it.`;
+        continue;
+      }
       this.asking.add(source);
-      loaded(this.lab.picture(source, model)).then(
+      loaded(address).then(
         (image) => {
           const canvas = document.createElement("canvas");
           canvas.width = image.naturalWidth;

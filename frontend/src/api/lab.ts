@@ -24,7 +24,7 @@ export interface Lab {
   removeUpload(source: string): Promise<void>;
   /** What a picture handed in earlier is called. */
   about(source: string): Promise<Upload>;
-  /** The address of a picture: as the model reads it, or a thumbnail. */
+  /** The address of a picture: as the model reads it, or a thumbnail; empty where a saved page does not hold it. */
   picture(source: string, model?: string): string;
   /** The questions and words that ship. */
   examples(): Promise<Examples>;

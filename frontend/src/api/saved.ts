@@ -53,7 +53,7 @@ export class SavedLab implements Lab {
     return this.find(`/api/pictures/${encodeURIComponent(source)}/about`);
   }
   picture(source: string, model?: string): string {
-    return this.held.pictures[pictureKey(source, model)] ?? this.held.pictures[pictureKey(source)] ?? BLANK;
+    return this.held.pictures[pictureKey(source, model)] ?? (model ? "" : BLANK);
   }
   examples(): Promise<Examples> {
     return this.find("/api/text/examples");
