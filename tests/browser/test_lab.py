@@ -289,6 +289,17 @@ def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path)
     expect(mine).to_have_count(0)
 
 
+def test_a_notice_moves_nothing(page: Page, lab: str):
+    page.goto(lab)
+    mapped(page, "grad cam")
+    before = page.get_by_role("main").bounding_box()
+    page.get_by_role("button", name="Link").click()
+    expect(page.get_by_text(re.compile("^The link to exactly this view is"))).to_be_visible()
+    assert page.get_by_role("main").bounding_box() == before
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_text(re.compile("^The link to exactly this view is"))).to_have_count(0)
+
+
 def test_failures_have_a_face_and_a_way_on(page: Page, lab: str):
     page.route("**/api/catalog", lambda route: route.abort())
     page.goto(lab)
