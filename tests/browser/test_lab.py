@@ -361,7 +361,8 @@ def test_options_of_a_method_come_from_its_schema_and_are_checked_before_they_ar
     for option in pl.methods["integrated_gradients"].options.model_fields:
         expect(form.get_by_label(re.compile(rf"^\s*{option.replace('_', ' ')}\b")).first).to_be_visible()
     looks = form.locator(".form label").evaluate_all(
-        "all => all.map(label => getComputedStyle(label)).map(({ fontSize, fontWeight, color }) => [fontSize, fontWeight, color].join())"
+        "all => all.map(label => getComputedStyle(label))"
+        ".map(({ fontSize, fontWeight, color }) => [fontSize, fontWeight, color].join())"
     )
     assert len(looks) == len(pl.methods["integrated_gradients"].options.model_fields)
     assert len(set(looks)) == 1  # a choice is named as a number is
