@@ -218,6 +218,8 @@ describe("words", () => {
     expect(answerSentence(ANSWER)).toBe("minilm-qa answers this, and it is marked for every model.");
     expect(answerSentence({ ...ANSWER, answer_from: "the example (minilm has no question-answering head; minilm-qa finds no answer)" })).toBe("Marked is the example’s own answer, since no model here gives one (minilm-qa finds no answer).");
     expect(answerSentence({ ...ANSWER, answer: null, answer_from: "minilm-qa finds no answer" })).toBe("No answer is marked: minilm-qa finds no answer.");
+    expect(answerSentence({ ...ANSWER, answer: null, answer_from: "minilm has no question-answering head; minilm-mlm has no question-answering head; minilm-qa finds no answer" })).toBe("No answer is marked: minilm-qa finds no answer.");
+    expect(answerSentence({ ...ANSWER, answer: null, answer_from: "minilm has no question-answering head" })).toBe("No answer is marked: minilm has no question-answering head.");
     expect(answerSentence(null)).toBe("");
   });
 });

@@ -473,7 +473,7 @@ export function valued(entry: PhaseEntry, layer: number): string {
 export const layerName = (layer: number): string => (layer === 0 ? "layer 0, the embeddings" : `layer ${layer}`);
 
 export const HOW: Record<Basis, string> = {
-  layer: "One PCA a layer, turned or mirrored (never stretched) to lie as close as it can to the layer before (Procrustes), each at its own scale: compare shapes between layers, not distances.",
+  layer: "One PCA a layer, turned or mirrored (never stretched) to lie as close as it can to the layer before (Procrustes), each at its own scale: compare shapes between layers, not distances. Turned, the two axes are no longer the first and the second component: they share out what these two hold, and axis 2 may hold more than axis 1.",
   shared: "One PCA of all layers together: the same axes and the same scale at every layer, so what moves in the picture did move.",
 };
 
@@ -489,13 +489,19 @@ export function trustSentence(value: number | null | undefined, neighbours: numb
   return `${meaning[0]?.toUpperCase()}${meaning.slice(1)} (of 1, by the ${neighbours} nearest of each).`;
 }
 
+/** Why there is no answer; of models that cannot answer at all nothing need be said where one can. */
+function withoutHeadless(reasons: string): string {
+  const all = reasons.split("; ");
+  const able = all.filter((one) => !one.endsWith(" has no question-answering head"));
+  return (able.length ? able : all).join("; ");
+}
+
 /** Where the answer is from, as a sentence. `models` are those that were asked. */
 export function answerSentence(answer: LayersAnswer | null): string {
   if (!answer) return "";
   const { answer: said, answer_from: from } = answer;
-  if (!said) return `No answer is marked: ${from}.`;
-  // of models that cannot answer at all nothing need be said where one can
-  if (from.startsWith("the example")) return `Marked is the example’s own answer, since no model here gives one${from.replace(/^the example/, "").replace(/[^;(]+ has no question-answering head; /g, "")}.`;
+  if (!said) return `No answer is marked: ${withoutHeadless(from)}.`;
+  if (from.startsWith("the example")) return `Marked is the example’s own answer, since no model here gives one${from.replace(/^the example( \((.*)\))?$/, (_, __, why?: string) => (why ? ` (${withoutHeadless(why)})` : ""))}.`;
   return `${from} answers this, and it is marked for every model.`;
 }
 
