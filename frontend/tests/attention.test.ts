@@ -175,6 +175,15 @@ describe("exports", () => {
     expect(text.match(/M0 /g)?.length).toBe(2 * seen.arcs);
     expect([width, height].every(Number.isFinite)).toBe(true);
   });
+  it("number heads so that two digits do not run together", () => {
+    const numbered = (heads: number) => {
+      const many: Weights = { heads, count: 3, values: new Float32Array(heads * 9).fill(0.3) };
+      const all = Array.from({ length: heads }, (_, i) => i);
+      return [...drawing([{ ...told, heads, weights: many, seen: attend(many, NONE, all, 1), base: attend(many, NONE, all, 1) }], look).text.matchAll(/font-size="8"[^>]*>(\d+)</g)].map(([, head]) => Number(head));
+    };
+    expect(numbered(2)).toEqual([0, 0, 1, 1]);
+    expect(numbered(12)).toEqual([0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10]);
+  });
   it("name every number", () => {
     const all = [...rows([told], look)];
     expect(all.every((row) => row.length === COLUMNS.length)).toBe(true);

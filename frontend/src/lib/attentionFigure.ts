@@ -92,11 +92,13 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
   const toStart = left + WIDE - side0 - column;
   const sums = blocks(weights, base, locked);
   const top = y;
+  /** Two digits are as wide as a block, so where there are such heads only every second one is numbered. */
+  const every = weights.heads > 10 ? 2 : 1;
   for (let head = 0; head < weights.heads; head++) {
     const on = seen.heads.includes(head);
     const colour = on ? "#2684d6" : "#808080";
     for (const [x, values, most] of [[left + head * BLOCK, sums.given, 1], [left + WIDE - side0 + head * BLOCK, sums.received, sums.most]] as const) {
-      parts.push(words(x + BLOCK / 2, top - 5, String(head), 8, "middle", on ? INK : FAINT));
+      if (head % every === 0) parts.push(words(x + BLOCK / 2, top - 5, String(head), 8, "middle", on ? INK : FAINT));
       tokens.forEach((_, token) => {
         const share = most > 0 ? Math.min(1, (values[head * weights.count + token] ?? 0) / most) : 0;
         if (share > 0) parts.push(`<rect x="${x}" y="${top + token * ROW + 1}" width="${BLOCK - 1}" height="${ROW - 2}" fill="${colour}" fill-opacity="${((on ? 0.12 : 0.08) + (on ? 0.88 : 0.4) * share).toFixed(3)}"/>`);
