@@ -2,13 +2,17 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, layerIn, lockOf, lockText, maskedPieces, opacityOf, ranked, reading, rule, sideChange, sideOf, spelt, STROKES, strokes,
-  strongest, strongestFirst, thumbnail, toggled, type Token, type Weights, widthOf, withMask, wordGroups,
+  strongest, strongestFirst, thumbnail, toggled, type Token, type Weights, widthOf, withMask, wordGroups, named,
 } from "../src/lib/attention";
 import { COLUMNS, drawing, type Look, rows, type Told } from "../src/lib/attentionFigure";
 import { START } from "../src/lib/states/attention";
 
 const token = (index: number, text: string, word: number, start: number, part = 0, masked = false): Token => ({ index, text, piece: text, start, end: start + text.length, word, role: part < 0 ? "special" : "context", part, masked });
 const PIECES = [token(0, "[CLS]", -1, 0, -1), token(1, "un", 0, 0), token(2, "lock", 0, 2), token(3, "ing", 0, 6), token(4, "it", 1, 10), token(5, "[SEP]", -1, 0, -1)];
+
+it("pieces that go on with a word are marked as tokenizers do", () => {
+  expect(PIECES.map((_, at) => named(PIECES, at))).toEqual(["[CLS]", "un", "##lock", "##ing", "it", "[SEP]"]);
+});
 
 /** Two heads over three tokens. */
 const WEIGHTS: Weights = { heads: 2, count: 3, values: Float32Array.of(0.5, 0.3, 0.2, 0.1, 0.8, 0.1, 0, 0, 1, 0.25, 0.5, 0.25, 1, 0, 0, 0.4, 0.4, 0.2) };

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import itertools
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -107,6 +108,24 @@ def test_a_token_shows_its_own_arcs_and_is_locked_by_mouse_or_keyboard(page: Pag
     expect(token(shown(page), "from", 4)).to_have_attribute("aria-pressed", "true")
     token(panel, "from", 4).click()
     expect(token(panel, "from", 4)).to_have_attribute("aria-pressed", "false")
+
+
+def test_numbers_of_heads_and_pieces_of_words_are_told_apart(page: Page, lab: str):
+    panel = opened(page, lab)
+    for side in ("given", "received"):
+        numbers = panel.get_by_role("toolbar", name=f"Heads, by attention {side}").get_by_role("button")
+        ends = numbers.evaluate_all(
+            "all => all.filter(one => one.textContent).map(one => { const r = document.createRange(); "
+            "r.selectNodeContents(one); const { left, right } = r.getBoundingClientRect(); return [left, right] })"
+        )
+        assert len(ends) > 3
+        assert all(after - before >= 3 for (_, before), (after, _) in itertools.pairwise(ends))
+    panel = opened(page, lab, f"&attentionText={quote('An emoji tells otherwise.')}")
+    pieces = encoder("minilm-mlm").read("An emoji tells otherwise.").pieces[0]
+    expect(token(panel, "from", len(pieces) - 1)).to_be_visible()
+    texts = [token(panel, "from", at).inner_text().strip() for at in range(len(pieces))]
+    assert [text.startswith("##") for text in texts] == [piece.startswith("##") for piece in pieces]
+    assert any(text.startswith("##") for text in texts)
 
 
 def test_heads_preview_and_toggle(page: Page, lab: str):

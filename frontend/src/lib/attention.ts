@@ -111,6 +111,14 @@ export function lockOf(text: string, count: number): Focus | null {
 /** As it stands in the text; one that is hidden says so (`labels` of the library). */
 export const labelled = ({ text, masked }: Token): string => (masked ? `${text} (masked)` : text);
 
+/** As tokenizers mark a piece that goes on with the word before it. */
+export const continued = (tokens: readonly Token[], at: number): string => {
+  const [before, here] = [tokens[at - 1], tokens[at]];
+  return here && before && here.word >= 0 && here.word === before.word && here.part === before.part ? "##" : "";
+};
+/** Its label, so marked. */
+export const named = (tokens: readonly Token[], at: number): string => continued(tokens, at) + labelled(tokens[at] as Token);
+
 // ----------------------------------------------------------------------------------------------------------------- weights
 
 /** head query key, row by row. */
@@ -225,11 +233,11 @@ export function rule(heads: number, hide: boolean, mass: number, words: boolean)
 /** What one token does, in words; the five strongest. */
 export function reading(tokens: readonly Token[], seen: Seen, focus: Focus | null, total: string): string {
   if (!focus) return "";
-  const name = labelled(tokens[focus.index] as Token);
+  const name = named(tokens, focus.index);
   const arcs = strongestFirst(arcsOf(seen, focus));
   if (arcs.length === 0) return focus.side === "from" ? `“${name}” attends to nothing that is shown.` : `Nothing that is shown attends to “${name}”.`;
   const rest = arcs.length > 5 ? `, and ${arcs.length - 5} more` : "";
-  const list = arcs.slice(0, 5).map(({ query, key, weight }) => `“${labelled(tokens[focus.side === "from" ? key : query] as Token)}” ${number(weight)}`).join(", ");
+  const list = arcs.slice(0, 5).map(({ query, key, weight }) => `“${named(tokens, focus.side === "from" ? key : query)}” ${number(weight)}`).join(", ");
   return focus.side === "from" ? `“${name}” attends to ${list}${rest} (${total}).` : `“${name}” is attended to by ${list}${rest} (${total}).`;
 }
 

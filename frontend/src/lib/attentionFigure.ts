@@ -1,7 +1,7 @@
 /** The Attention room as a drawing and as a table. */
 import type { Questions } from "../api/types";
 import {
-  type AttentionAnswer, arcsOf, blocks, brief, type Effect, type Focus, labelled, largestOf, type Overview, rule, type Seen, type Side, STATISTIC_NAMES, type Statistic, strokes, strongestFirst, type Token, type Weights,
+  type AttentionAnswer, arcsOf, blocks, brief, type Effect, type Focus, labelled, largestOf, named, type Overview, rule, type Seen, type Side, STATISTIC_NAMES, type Statistic, strokes, strongestFirst, type Token, type Weights,
 } from "./attention";
 import { type Drawing, escaped, wrapped } from "./figure";
 import { number, percent } from "./numbers";
@@ -82,11 +82,11 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
   say(side.pair ? `${side.text} | ${side.pair}` : side.text, 14, INK, 90);
   say(`${side.encoder}; ${seen.heads.length === panel.heads ? "all" : seen.heads.length ? seen.heads.join(", ") : "no"} heads of ${panel.heads}; Pellucid ${look.version}`, 12, FAINT);
   say(`${rule(seen.heads.length, look.hide, look.mass, look.words)}.`, 12, FAINT);
-  if (locked) say(`Only the arcs ${locked.side === "from" ? "from" : "to"} “${labelled(tokens[locked.index] as Token)}”.`, 12, FAINT);
+  if (locked) say(`Only the arcs ${locked.side === "from" ? "from" : "to"} “${named(tokens, locked.index)}”.`, 12, FAINT);
   y += 22;
 
   const side0 = weights.heads * BLOCK;
-  const longest = Math.max(4, ...tokens.map((token) => [...labelled(token)].length));
+  const longest = Math.max(4, ...tokens.map((_, at) => [...named(tokens, at)].length));
   const column = Math.min(150, 12 + 7.2 * longest);
   const fromEnd = left + side0 + column;
   const toStart = left + WIDE - side0 - column;
@@ -105,8 +105,8 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
       });
     }
   }
-  tokens.forEach((token, at) => {
-    const name = labelled(token);
+  tokens.forEach((_, at) => {
+    const name = named(tokens, at);
     const shown = [...name].length > 20 ? `${[...name].slice(0, 19).join("")}…` : name;
     const look0 = hidden[at] ? [FAINT, ' font-style="italic"'] : [INK, ""];
     const bold = (which: Focus["side"]) => (locked?.side === which && locked.index === at ? ' font-weight="700"' : "");
