@@ -184,10 +184,11 @@ describe("items", () => {
   it("are flagged, and with few students not for a correlation", () => {
     expect(analysis.questions.map((one) => flags(one, analysis).map(({ words }) => words))).toEqual([
       [],
-      ["top third disagrees with the key on b: 90 % of it chose it, and the key says wrong", "students who do well elsewhere do worse here"],
+      ["top third disagrees with the key on b: 90 % of its answers contain it, and the key says wrong", "students who do well elsewhere do worse here"],
       ["everybody is right"],
     ]);
-    expect(flags(analysis.questions[1] as QuestionAnalysis, { few: true }).map(({ words }) => words)).toEqual(["top third disagrees with the key on b: 90 % of it chose it, and the key says wrong"]);
+    expect(flags(analysis.questions[1] as QuestionAnalysis, { few: true }).map(({ words }) => words)).toEqual(["top third disagrees with the key on b: 90 % of its answers contain it, and the key says wrong"]);
+    expect(flags(item("q", { answered: 0, difficulty: 0, item_rest: null, item_rest_interval: null }), { few: true })).toEqual([{ look: "doubt", words: "nobody has answered it" }]);
   });
   it("are ordered without losing one", () => {
     expect(sortedQuestions(analysis, "hardest").map(({ id }) => id)).toEqual(["q2", "q1", "q3"]);
@@ -198,6 +199,7 @@ describe("items", () => {
   it("are summed up with what the numbers are worth", () => {
     expect(summary(analysis, 100).map(({ text }) => text)).toEqual(["40", "6.12 of 10.0", "0.71", "0.72 (0.60 to 0.82)"]);
     expect(summary({ ...analysis, n: 4, few: true, kr20: null, alpha: null, alpha_interval: null }, 100).map(({ note }) => note)[0]).toMatch(/^too few/);
+    expect(summary({ ...analysis, n: 2, alpha_interval: null }, 100).map(({ note }) => note)[3]).toBe("of the points");
     expect(between(null, null)).toBe("none");
     expect([0.9999999999999, 1, 0.9995, 0.5].map(share)).toEqual(["100 %", "100 %", ">99.9 %", "50 %"]);
   });

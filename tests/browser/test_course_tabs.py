@@ -71,7 +71,7 @@ def test_the_better_third_is_a_witness_against_the_key(page: Page, class_of_fort
     assert ("peak", "b") in analysis.disagreements
     peak = next(one for one in analysis.questions if one.id == "peak")
     panel = page.get_by_role("tabpanel", name="Items")
-    expect(panel.locator("p", has_text="The top third disagrees with the key").first).to_contain_text("peak: b")
+    expect(panel.locator("p", has_text="The top third disagrees with the key").first).to_contain_text("2. peak: b")
     row = panel.get_by_role("row").filter(has_text="2. peak").first
     assert peak.item_rest is not None
     assert peak.item_rest_interval is not None
@@ -79,6 +79,8 @@ def test_the_better_third_is_a_witness_against_the_key(page: Page, class_of_fort
     expect(row).to_contain_text(f"{peak.item_rest:.2f} ({low:.2f} to {high:.2f})")
     expect(panel.get_by_text("too few")).to_have_count(0)
     expect(panel.locator("dl")).to_contain_text(f"{analysis.kr20:.2f}")
+    table = panel.get_by_role("region", name="Item analysis")
+    assert table.evaluate("wrap => wrap.scrollWidth <= wrap.clientWidth"), "every column is within 1280 px"
     panel.get_by_label("Order").select_option("flagged")
     expect(panel.get_by_role("region", name="Item analysis").get_by_role("row").nth(1)).to_contain_text("peak")
     panel.get_by_role("button", name="To its key").click()

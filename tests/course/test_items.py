@@ -111,24 +111,48 @@ def test_a_class_against_a_slow_replica() -> None:
         assert question.discrimination > 0.3
         for option in question.options:
             assert option.chosen == pytest.approx(sum(option.id in one[question.id] for one in latest) / 60)
-            assert np.mean(option.by_third) == pytest.approx(option.chosen)
+            assert np.mean(np.array(option.by_third, dtype=float)) == pytest.approx(option.chosen)
             assert option.correct == (option.id in right[question.id])
     assert found.disagreements == ()
 
 
 def test_a_wrong_key_is_seen_by_the_upper_third() -> None:
-    """Nine of twelve know that q1 is a and c; the key says a and b."""
+    """Three of four know that q1 is a and c; the key says a and b."""
     good, poor = {"q1": frozenset("ac"), "q2": frozenset("c"), "q3": frozenset("ad")}, {"q1": frozenset("ab")}
-    found = analyse(ASSIGNMENT, key(), [good] * 9 + [poor] * 3)
+    found = analyse(ASSIGNMENT, key(), [good] * 27 + [poor] * 9)
     assert found.disagreements == (("q1", "b"), ("q1", "c"))
-    assert found.few
     options = {option.id: option for option in found.questions[0].options}
     assert options["c"].by_third[2] == 1.0
-    assert options["c"].top_interval == pytest.approx(wilson(4, 4))
+    assert options["c"].top_interval == pytest.approx(wilson(12, 12))
     either = key(disregarded={"q1": frozenset("bc")})
-    again = analyse(ASSIGNMENT, either, [good] * 9 + [poor] * 3)
+    again = analyse(ASSIGNMENT, either, [good] * 27 + [poor] * 9)
     assert again.disagreements == ()
     assert [option.correct for option in again.questions[0].options] == [True, None, None, False]
+
+
+def test_who_did_not_answer_is_no_witness_against_the_key() -> None:
+    """The better of two, and the better ones of forty, have answered nothing but the first question."""
+    good, poor = {"q1": frozenset("ab")}, {"q1": frozenset("cd"), "q2": frozenset("a")}
+    for half in (1, 20):
+        found = analyse(ASSIGNMENT, key(), [good] * half + [poor] * half)
+        assert found.disagreements == ()
+        second, third = found.questions[1:]
+        assert (second.answered, second.difficulty, third.answered) == (half, 0.0, 0)
+        assert [option.chosen for option in second.options] == [1.0, 0.0, 0.0, 0.0], "of those who answered it"
+        assert {option.by_third[2] for option in second.options} == {None}
+        assert {(option.chosen, option.top_interval) for option in third.options} == {(None, (0.0, 1.0))}
+
+
+@pytest.mark.parametrize(
+    ("against", "n", "alarm"), [(10, 30, True), (8, 30, False), (10, 29, False), (12, 45, True), (11, 45, False)]
+)
+def test_a_witness_needs_many_answers_and_a_clear_majority(against: int, n: int, alarm: bool) -> None:
+    """Of the best third, that many chose what the key calls wrong."""
+    best = {"q2": frozenset("c"), "q3": frozenset("ad")}
+    third = n // 3
+    latest = [{**best, "q1": frozenset("ac")}] * against + [{**best, "q1": frozenset("ab")}] * (third - against)
+    latest += [{"q1": frozenset("ab")}] * (n - len(latest))
+    assert (("q1", "c") in analyse(ASSIGNMENT, key(), latest).disagreements) == alarm
 
 
 def test_first_answers_are_counted_apart() -> None:

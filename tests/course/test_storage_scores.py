@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pellucid.course.assignment import Key
-from pellucid.course.storage import Changes, Conflict, Course, Feedback, NotFound, Refused, Score
+from pellucid.course.storage import Changes, Conflict, Course, Feedback, NotFound, Refused, Score, answers
 from pellucid.course.storage.regrade import between, changed
 from pellucid.course.storage.tables import score
 from tests.course.classroom import ASSIGNMENT, RIGHT, answer, document, key, made, opened, student
@@ -34,6 +34,24 @@ def test_points_are_those_of_the_latest_answers(course: Course) -> None:
     assert (found["Cy"].answered, found["Cy"].last_at) == (1, last.at)
     assert (found["Di"].answered, found["Di"].last_at) == (0, None)
     assert course.progress() == {bo.id: (3, found["Bo"].last_at), cy.id: (1, last.at)}
+
+
+def test_a_first_attempt_is_what_somebody_settled_on(course: Course) -> None:
+    """(seconds since the last save, question, selected); two right options take two ticks, each of which is saved."""
+    attempts = {
+        "Bo": [(0, "q1", "a"), (3, "q1", "ab"), (29, "q2", "c"), (5, "q3", "a"), (0, "q3", "ad"), (90, "q3", "d")],
+        "Cy": [(0, "q1", "a"), (30, "q1", "ab"), (2, "q2", "a"), (2, "q2", ""), (9, "q1", "b"), (2, "q2", "c")],
+    }
+    for name, saves in attempts.items():
+        with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+            for seconds, question, selected in saves:
+                clock.shift(seconds)
+                answer(course, student(course, name), question, selected)
+    with course.database.read() as connection:
+        found = answers.first_attempts(connection)
+    assert found[student(course, "Bo").id] == {"q1": set("ab"), "q2": {"c"}, "q3": set("ad")}
+    assert found[student(course, "Cy").id] == {"q1": {"a"}, "q2": {"c"}}, "a pause settles; what was taken back does not"
+    assert [one.first_difficulty for one in course.items().questions] == [0.5, 1.0, 0.5]
 
 
 @pytest.mark.parametrize(("policy", "state", "shown"), [

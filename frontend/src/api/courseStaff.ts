@@ -196,12 +196,12 @@ export interface OptionAnalysis {
   readonly id: string;
   /** null where the key accepts it either way. */
   readonly correct: boolean | null;
-  /** Share of all students who chose it, and of the lower, middle and upper third by total. */
-  readonly chosen: number;
-  readonly by_third: readonly [number, number, number];
+  /** Share who chose it of those who answered the question, and of the lower, middle and upper third by total; null of nobody. */
+  readonly chosen: number | null;
+  readonly by_third: readonly [number | null, number | null, number | null];
   /** Of the upper third's share. */
   readonly top_interval: Interval;
-  /** Most of the upper third sees it otherwise than the key. */
+  /** Most of the upper third sees it otherwise than the key; never said of fewer than 30 answers. */
   readonly disagrees: boolean;
 }
 
@@ -211,6 +211,7 @@ export interface QuestionAnalysis {
   /** Share of students whose latest answer earns the points. */
   readonly difficulty: number;
   readonly difficulty_interval: Interval;
+  /** The same of the answers on which they settled first. */
   readonly first_difficulty: number;
   readonly item_rest: number | null;
   readonly item_rest_interval: Interval | null;

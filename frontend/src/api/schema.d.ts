@@ -2448,11 +2448,14 @@ export interface components {
             id: string;
             /** Correct */
             correct: boolean | null;
-            /** Chosen */
+            /**
+             * Chosen
+             * @description Share of those who answered the question; null of nobody.
+             */
             chosen: number | null;
             /**
              * By Third
-             * @description Shares of the lower, middle and upper third who chose it.
+             * @description The same of the lower, middle and upper third by total.
              */
             by_third: [
                 number | null,
@@ -2466,7 +2469,7 @@ export interface components {
             ];
             /**
              * Disagrees
-             * @description Most of the upper third sees it otherwise than the key.
+             * @description Most of the upper third sees it otherwise than the key; needs 30 answers.
              */
             disagrees: boolean;
         };
@@ -2640,7 +2643,7 @@ export interface components {
             ];
             /**
              * First Difficulty
-             * @description The same of first answers.
+             * @description The same of the answers on which they settled first.
              */
             first_difficulty: number | null;
             /** Item Rest */

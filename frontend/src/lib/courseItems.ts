@@ -10,7 +10,7 @@ export function between(value: number | null, interval: Interval | null): string
 }
 
 /** A share in percent; thirds have parts of students in them, so what is all but one is one. */
-export const share = (of: number): string => percent(Number(of.toFixed(9)));
+export const share = (of: number | null): string => (of === null ? "none" : percent(Number(of.toFixed(9))));
 
 export interface Flag {
   readonly look: "bad" | "doubt";
@@ -22,12 +22,13 @@ export function flags(question: QuestionAnalysis, { few }: Pick<ItemAnalysis, "f
   const against = question.options.filter(({ disagrees }) => disagrees);
   const found: Flag[] = against.map(({ id, correct, by_third }) => ({
     look: "bad",
-    words: `top third disagrees with the key on ${id}: ${share(by_third[2])} of it chose it, and the key says ${correct ? "right" : "wrong"}`,
+    words: `top third disagrees with the key on ${id}: ${share(by_third[2])} of its answers contain it, and the key says ${correct ? "right" : "wrong"}`,
   }));
   if (!few && question.item_rest !== null && question.item_rest < 0) found.push({ look: "bad", words: "students who do well elsewhere do worse here" });
   if (!few && question.item_rest_interval && question.item_rest !== null && question.item_rest >= 0 && question.item_rest_interval[0] <= 0)
     found.push({ look: "doubt", words: "may not tell good from weak students apart" });
-  if (question.item_rest === null) found.push({ look: "doubt", words: question.difficulty === 1 ? "everybody is right" : question.difficulty === 0 ? "nobody is right" : "nothing to correlate with" });
+  if (question.answered === 0) found.push({ look: "doubt", words: "nobody has answered it" });
+  else if (question.item_rest === null) found.push({ look: "doubt", words: question.difficulty === 1 ? "everybody is right" : question.difficulty === 0 ? "nobody is right" : "nothing to correlate with" });
   return found;
 }
 
@@ -37,7 +38,7 @@ export function summary({ n, few, mean, sd, kr20, alpha, alpha_interval }: ItemA
     { name: "Students", text: String(n), note: few ? "too few (n < 30): read nothing into correlations" : "with at least one answer" },
     { name: "Mean", text: `${(mean / 10).toFixed(2)} of ${(ofTenths / 10).toFixed(1)}`, note: `standard deviation ${(sd / 10).toFixed(2)}` },
     { name: "KR-20", text: kr20 === null ? "none" : kr20.toFixed(2), note: kr20 === null ? "nobody differs" : "of right and wrong, every question alike" },
-    { name: "Alpha", text: between(alpha, alpha_interval), note: "of the points, with its 95 % interval" },
+    { name: "Alpha", text: between(alpha, alpha_interval), note: alpha_interval === null ? "of the points" : "of the points, with its 95 % interval" },
   ];
 }
 

@@ -1,9 +1,10 @@
 """How the questions of an assignment did: classical item analysis of who answered what.
 
 Everything is over the students who answered at least one question; a question that one of them left out counts as wrong, as in
-their grade. Intervals are of 95 %. Sources: Wilson, JASA 22, 1927 (shares); Fisher, Metron 1, 1921 (correlations); Kuder and
-Richardson, Psychometrika 2, 1937 (KR-20); Cronbach, Psychometrika 16, 1951 (alpha); Feldt, Psychometrika 30, 1965 (its
-interval); Kelley, Journal of Educational Psychology 30, 1939 (the upper and the lower 27 %).
+their grade. Only what is said of options is of those who answered their question: who left it out chose nothing. Intervals are
+of 95 %. Sources: Wilson, JASA 22, 1927 (shares); Fisher, Metron 1, 1921 (correlations); Kuder and Richardson, Psychometrika 2,
+1937 (KR-20); Cronbach, Psychometrika 16, 1951 (alpha); Feldt, Psychometrika 30, 1965 (its interval); Kelley, Journal of
+Educational Psychology 30, 1939 (the upper and the lower 27 %).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +17,8 @@ from jaxtyping import Float
 from pellucid.course.assignment import Assignment, Key
 
 FEW = 30
-"""Below so many students an item-rest correlation says next to nothing: its standard deviation is 0.17 at 30."""
+"""Below so many students an item-rest correlation says next to nothing: its standard deviation is 0.17 at 30. Nor is a third
+of so few a witness against the key."""
 Z = 1.959963984540054
 EXTREME = 0.27
 Interval = tuple[float, float]
@@ -30,14 +32,17 @@ class OptionAnalysis:
     id: str
     correct: bool | None
     """None where the key accepts it either way."""
-    chosen: float
-    """Share of all students who chose it."""
-    by_third: tuple[float, float, float]
-    """The same among the lower, the middle and the upper third by total."""
+    chosen: float | None
+    """Share who chose it of those who answered the question; None of nobody."""
+    by_third: tuple[float | None, float | None, float | None]
+    """The same among the lower, the middle and the upper third by total of all questions."""
     top_interval: Interval
     """Of the upper third's share."""
     disagrees: bool
-    """Most of the upper third sees it otherwise than the key: a second, independent witness against the key."""
+    """Most of the upper third sees it otherwise than the key: a second, independent witness against the key.
+
+    Said where 30 students answered the question and the whole interval of the upper third's share lies beyond a half.
+    """
 
 
 @final
@@ -49,7 +54,7 @@ class QuestionAnalysis:
     """Share of students whose latest answer earns the points (high is easy)."""
     difficulty_interval: Interval
     first_difficulty: float
-    """The same of the first answer that each gave."""
+    """The same of the first answer that each settled on (`storage.answers.first_attempts`)."""
     item_rest: float | None
     """Correlation of this question with the points of all others; None where one of the two does not vary."""
     item_rest_interval: Interval | None
@@ -102,11 +107,12 @@ def analyse(
         wins, losses = share(right[:, j], upper), share(right[:, j], lower)
         correct = {o.id: _correct(key, question.id, o.id) for o in question.options}
         chosen = {o.id: np.array([float(o.id in one.get(question.id, ())) for one in latest]) for o in question.options}
+        answered = np.array([bool(one.get(question.id)) for one in latest], dtype=bool)
         questions.append(QuestionAnalysis(
-            question.id, sum(bool(one.get(question.id)) for one in latest),
+            question.id, int(answered.sum()),
             share(right[:, j]), wilson(right[:, j].sum(), len(rows)), share(first_right[:, j]),
             r, fisher(r, len(rows)), wins, losses, wins - losses, alpha(np.delete(points, j, 1)),
-            tuple(_option(id, correct[id], chosen[id], thirds) for id in chosen),
+            tuple(_option(id, correct[id], chosen[id][answered], thirds[:, answered]) for id in chosen),
         ))  # fmt: skip
     a = alpha(points)
     return ItemAnalysis(
@@ -210,8 +216,8 @@ def _correct(key: Key, question: str, option: str) -> bool | None:
 def _option(
     id: str, correct: bool | None, chosen: Float[np.ndarray, " student"], thirds: Float[np.ndarray, "third student"]
 ) -> OptionAnalysis:
-    low, middle, top = (share(chosen, weights) for weights in thirds)
-    disagrees = correct is not None and len(chosen) > 0 and (top < 0.5 if correct else top > 0.5)
-    return OptionAnalysis(
-        id, correct, share(chosen), (low, middle, top), wilson(top * thirds[2].sum(), thirds[2].sum()), disagrees
-    )
+    low, middle, top = (share(chosen, weights) if weights.sum() > 0 else None for weights in thirds)
+    n = float(thirds[2].sum())
+    interval = wilson((top or 0.0) * n, n)
+    disagrees = correct is not None and len(chosen) >= FEW and (interval[1] < 0.5 if correct else interval[0] > 0.5)
+    return OptionAnalysis(id, correct, share(chosen) if len(chosen) else None, (low, middle, top), interval, disagrees)

@@ -13,8 +13,9 @@ from pellucid.cli.course.opening import FOLDER, opened, points, url_flag
 def items(folder: Path, url: str | None, as_json: bool) -> None:
     """Say how the questions did: how hard each was, how well it tells students apart, and where the best disagree with the key.
 
-    `right` is the share of students who earn the points, with its 95 % interval; `first` is that of their first answers; `r` is
-    the correlation with the rest of the assignment; `upper-lower` compares the best and the worst 27 %.
+    `right` is the share of students who earn the points, with its 95 % interval; `first` is that of the answers on which they
+    settled first, which is what stood when they went on to another question or changed nothing for 30 seconds; `r` is the
+    correlation with the rest of the assignment; `upper-lower` compares the best and the worst 27 %.
     """
     with opened(folder, url) as course:
         found = course.items()
@@ -36,7 +37,7 @@ def items(folder: Path, url: str | None, as_json: bool) -> None:
     click.echo(f"{found.n} students, mean {points(round(found.mean, 1))}, sd {found.sd / 10:.2f}; KR-20 {_number(found.kr20)}, "
                f"alpha {_number(found.alpha)} ({_between(found.alpha_interval)})")  # fmt: skip
     for question, option in found.disagreements:
-        click.echo(f"{question}, {option}: most of the upper third sees it otherwise than the key")
+        click.echo(f"{question}, {option}: most of the upper third of those who answered sees it otherwise than the key")
     if found.few:
         click.echo("too few students to read anything into these numbers: fewer than 30")
 

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +16,8 @@ from pellucid.course.storage.tables import member as members_table
 from pellucid.course.values import Closed, Conflict, NotFound, Refused, Saved, Superseded, stamp
 
 OPERATION = re.compile(r"[\x21-\x7e]{1,64}")
+PAUSE = timedelta(seconds=30)
+"""Whoever changes nothing for so long has settled on an answer."""
 
 # Statements that every save runs are put together once: that takes longer than to run them.
 _member, _question = sa.bindparam("member"), sa.bindparam("question")
@@ -98,27 +102,43 @@ def everybodys(connection: sa.Connection) -> tuple[dict[int, list[Saved]], dict[
 
 
 def selections(
-    connection: sa.Connection,
-    member: int | None = None,
-    through: int | None = None,
-    before: str | None = None,
-    first: bool = False,
+    connection: sa.Connection, member: int | None = None, through: int | None = None, before: str | None = None
 ) -> dict[int, dict[str, frozenset[str]]]:
     """By member and question, what was selected last: what every score, export and analysis counts.
 
-    Of one member or of all; of the log up to a sequence, or before a moment. With `first`, the earliest selection that was not
-    empty instead of the last.
+    Of one member or of all; of the log up to a sequence, or before a moment.
     """
     within = [answer.c.member == member] if member is not None else []
     within += [answer.c.sequence <= through] if through is not None else []
     within += [answer.c.at < before] if before is not None else []
-    wanted = _last(*within, answer.c.selected != "[]", which=sa.func.min) if first else _last(*within)
     rows = connection.execute(
-        sa.select(answer.c.member, answer.c.question, answer.c.selected).where(answer.c.sequence.in_(wanted))
-    )  # fmt: skip
+        sa.select(answer.c.member, answer.c.question, answer.c.selected).where(answer.c.sequence.in_(_last(*within)))
+    )
     found: dict[int, dict[str, frozenset[str]]] = {}
     for row in rows:
         found.setdefault(row.member, {})[row.question] = frozenset(json.loads(row.selected))
+    return found
+
+
+def first_attempts(connection: sa.Connection) -> dict[int, dict[str, frozenset[str]]]:
+    """By member and question, the first answer on which the member settled.
+
+    Every tick of a box is saved, so that the first row of a question with two right options is never right. Settled is what
+    stands, if it is not empty, when the member goes on to another question or changes nothing for 30 seconds; so is what was
+    saved last of all.
+    """
+    rows = connection.execute(
+        sa.select(answer.c.member, answer.c.question, answer.c.selected, answer.c.at).order_by(
+            answer.c.member, answer.c.sequence
+        )
+    )
+    found: dict[int, dict[str, frozenset[str]]] = {}
+    for member, mine in groupby(rows, key=lambda row: row.member):
+        saves: list[Row] = list(mine)
+        for row, then in zip(saves, [*saves[1:], None], strict=True):
+            settled = then is None or then.question != row.question or _moment(then.at) - _moment(row.at) >= PAUSE
+            if settled and row.selected != "[]":
+                found.setdefault(member, {}).setdefault(row.question, frozenset(json.loads(row.selected)))
     return found
 
 
@@ -149,8 +169,12 @@ def check_receipt(connection: sa.Connection, text: str) -> dict[str, Any] | None
     }  # fmt: skip
 
 
-def _last(*within: sa.ColumnElement[bool], which: Any = sa.func.max) -> sa.Select[tuple[int]]:
-    return sa.select(which(answer.c.sequence)).where(*within).group_by(answer.c.member, answer.c.question)
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at)
+
+
+def _last(*within: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+    return sa.select(sa.func.max(answer.c.sequence)).where(*within).group_by(answer.c.member, answer.c.question)
 
 
 def _secret(connection: sa.Connection) -> str:

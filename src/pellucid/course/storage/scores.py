@@ -104,6 +104,6 @@ def recompute(connection: sa.Connection) -> list[str]:
 def items(connection: sa.Connection) -> ItemAnalysis:
     """Of the students who answered; NotFound before anything is published."""
     asked, key = graded_by(connection)
-    latest, first = answers.selections(connection), answers.selections(connection, first=True)
+    latest, first = answers.selections(connection), answers.first_attempts(connection)
     students = [one.id for one in members.everybody(connection) if one.role == "student" and one.id in latest]
     return analyse(asked, key, [latest[id] for id in students], [first.get(id, {}) for id in students])

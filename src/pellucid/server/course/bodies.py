@@ -288,10 +288,10 @@ Interval = tuple[Number, Number]
 class OptionAnalysisEntry(Said):
     id: str
     correct: bool | None
-    chosen: Number
-    by_third: tuple[Number, Number, Number] = Field(description="Shares of the lower, middle and upper third who chose it.")
+    chosen: Number = Field(description="Share of those who answered the question; null of nobody.")
+    by_third: tuple[Number, Number, Number] = Field(description="The same of the lower, middle and upper third by total.")
     top_interval: Interval
-    disagrees: bool = Field(description="Most of the upper third sees it otherwise than the key.")
+    disagrees: bool = Field(description="Most of the upper third sees it otherwise than the key; needs 30 answers.")
 
 
 class QuestionAnalysisEntry(Said):
@@ -299,7 +299,7 @@ class QuestionAnalysisEntry(Said):
     answered: int
     difficulty: Number = Field(description="Share of students who have the points.")
     difficulty_interval: Interval
-    first_difficulty: Number = Field(description="The same of first answers.")
+    first_difficulty: Number = Field(description="The same of the answers on which they settled first.")
     item_rest: Number
     item_rest_interval: Interval | None
     upper: Number
