@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from pellucid.course.exports import decimal, harmless, merge_canvas
+from pellucid.course.exports import decimal, first_and_last, harmless, merge_canvas
 from pellucid.course.storage import Course, Member, Refused, Score
-from tests.course.classroom import answer, opened, student
+from tests.course.classroom import answer, document, opened, student
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (101),Explanations (102)\r\n"
@@ -44,6 +44,23 @@ def test_gradescopes_columns(course: Course) -> None:
         "0.3", "0.0", "0.4",
     ]  # fmt: skip
     assert second == ["Cy", "Ma", "1002", "cy@example.edu", "B", "", "1.0", "Missing", *[""] * 8]
+
+
+@pytest.mark.parametrize(("name", "first", "last"), [
+    ("Ann O'Brien", "Ann", "O'Brien"),
+    ("O'Brien, Ann", "Ann", "O'Brien"), ("van der Berg,Ann Marie", "Ann Marie", "van der Berg"),
+    ("Ann Marie Lee", "Ann Marie", "Lee"), ("Plato", "Plato", ""), ("王小明", "王小明", ""), ("Plato,", "Plato,", ""),
+])  # fmt: skip
+def test_names_are_read_in_either_order(name: str, first: str, last: str) -> None:
+    assert first_and_last(name) == (first, last)
+
+
+def test_a_roster_of_last_names_first_has_them_in_gradescopes_columns(url: str) -> None:
+    course = opened(url)
+    course.publish(document())
+    course.import_roster('name,login\n"O\'Brien, Ann",ann\n')
+    assert rows(course.export_gradescope())[1][:2] == ["Ann", "O'Brien"]
+    course.close()
 
 
 def test_json_has_answers_and_points_but_no_key(course: Course) -> None:
@@ -137,8 +154,6 @@ def test_numbers_stay_numbers() -> None:
 def test_names_in_a_roster_do_no_harm_in_an_export(url: str) -> None:
     course = opened(url)
     course.import_roster('name,login,section\n"=HYPERLINK(""http://x"")",a,@here\n')
-    from tests.course.classroom import document
-
     course.publish(document())
     assert rows(course.export_gradescope())[1][:5] == ['\'=HYPERLINK("http://x")', "", "", "", "'@here"]
     course.close()

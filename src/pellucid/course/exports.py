@@ -60,9 +60,7 @@ def gradescope(
     rows: list[list[str]] = []
     for score in scores:
         member, answers = score.member, latest.get(score.member.id, ())
-        first, _, last = member.name.rpartition(" ")
-        names = [first, last] if first else [last, ""]
-        who = [*names, member.student_id, member.email, member.section]
+        who = [*first_and_last(member.name), member.student_id, member.email, member.section]
         if answers:
             newest = max(answers, key=lambda one: one.sequence)
             when = newest.at.replace("T", " ").replace("Z", " +0000")
@@ -74,6 +72,15 @@ def gradescope(
             points = ["" for _ in questions]
         rows.append([*who, *result, *counts, *points])
     return _csv([header, *rows])
+
+
+def first_and_last(name: str) -> tuple[str, str]:
+    """`Ann O'Brien` and `O'Brien, Ann` as `Ann` and `O'Brien`; a single word is a first name."""
+    before, comma, after = (part.strip() for part in name.partition(","))
+    if comma and before and after:
+        return after, before
+    first, _, last = name.rpartition(" ")
+    return (first, last) if first else (last, "")
 
 
 def plain(
