@@ -1,6 +1,7 @@
 """The course that ships: its frozen key fits its source, and what can be computed again in seconds comes out the same."""
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,27 @@ def test_base_runs_computed_again_come_out_the_same_on_this_machine(key: dict[st
     now = compute_key(course.spec, course.workshop(artefacts=tmp_path), only=ONCE, base_only=True)
     assert len(now["evidence"]["questions"]) == len(ONCE)
     assert drift(of_base_runs(key), of_base_runs(now)).changes == ()
+
+
+def test_hints_name_what_the_page_shows_in_both_languages(key: dict[str, Any]) -> None:
+    """Of several words, what is quoted is a label of the page, as it stands there."""
+    root = Path(__file__).parents[2] / "frontend/src"
+    page = "\n".join(path.read_text(encoding="utf-8") for end in ("svelte", "ts") for path in root.rglob(f"*.{end}"))
+    labels: set[str] = set()
+    for question in key["assignment"]["questions"]:
+        quoted = [
+            {text for text in re.findall(marks, question["hint"][language]) if re.fullmatch(r"[A-Za-z]+( [A-Za-z]+)+", text)}
+            for language, marks in (("en", "“(.+?)”"), ("zh-TW", "「(.+?)」"))
+        ]
+        assert quoted[0] == quoted[1], question["id"]
+        labels |= quoted[0]
+    assert {"only for", "Superpixel lab", "Hide below", "Another class", "Baseline lab"} <= labels
+    assert {label for label in labels if label not in page} == set()
+
+
+def test_the_hint_that_is_python_runs_as_it_stands(key: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    hint = next(q["hint"] for q in key["assignment"]["questions"] if q["id"] == "smoothgrad-other-answer")
+    for text in hint.values():
+        lines = text.split("\n")[1:-1]
+        exec("\n".join(lines), {})
+        assert "tensor(" in capsys.readouterr().out
