@@ -13,10 +13,11 @@ def assignment() -> Assignment:
 
     def question(id: str, group: str, tenths: int, lab: str = "") -> Question:
         options = tuple(Option(o, {"en": f"{id} option {o}"}) for o in "abcd")
-        return Question(id, group, tenths, {"en": f"Which hold for {id}?"}, options, lab)
+        prompt = {"en": f"Which hold for {id}?", "zh-TW": f"{id} 的敘述何者正確？"}
+        return Question(id, group, tenths, prompt, options, lab, {"en": "Look at the largest.", "zh-TW": "請看最大的。"})
 
     return Assignment(
-        "whole4", {"en": "Explanations"}, ("en",), {"lime": {"en": "LIME"}, "attention": {"en": "Attention"}},
+        "whole4", {"en": "Explanations"}, ("en", "zh-TW"), {"lime": {"en": "LIME"}, "attention": {"en": "Attention"}},
         (
             question("inside", "lime", 3, "image=observation:3&method=saliency"), question("peak", "lime", 3),
             question("offset", "attention", 4), question("apart", "attention", 4),
@@ -34,7 +35,7 @@ def candidate(id: str, question: str, correct: bool, verdict: str = "SAFE", show
     names = [*(f"seed {seed}" for seed in range(20)), *AXES]
     measured = verdict != "INVALID"
     return {
-        "id": id, "text": {"en": f"{question} option {id}"}, "correct": correct, "verdict": verdict,
+        "id": id, "text": {"en": f"{question} option {id}", "zh-TW": f"{question} 選項 {id}"}, "correct": correct, "verdict": verdict,
         "margin": mean if measured else None, "sd": 0.014 if measured else None, "floor": 0.08, "unit": "share",
         "value": 0.5 + mean if measured else None, "threshold": 0.5 if measured else None,
         "reasons": [] if verdict == "SAFE" else ["its margin is too near to zero" if measured else "it has no value in: base"],

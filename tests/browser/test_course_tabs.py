@@ -102,6 +102,16 @@ def test_tabs_and_questions_by_keyboard_and_by_link(page: Page, class_of_forty: 
     expect(page.get_by_role("heading", name=re.compile("^2. peak"))).to_be_visible()
 
 
+def test_who_reviews_a_key_sees_hints_and_all_languages(page: Page, class_of_forty: Classroom):
+    enter(page, class_of_forty, "key/peak")
+    panel = page.get_by_role("tabpanel", name="Key")
+    for text in ("Which hold for peak?", "peak 的敘述何者正確？", "Look at the largest.", "請看最大的。"):
+        expect(panel.get_by_text(text, exact=True)).to_be_visible()
+    option = panel.get_by_role("article", name="Option b")
+    expect(option.locator("[lang=zh-TW]")).to_have_text("peak 選項 b")
+    expect(option.locator("[lang=en]").first).to_have_text("peak option b")
+
+
 def test_a_student_gets_nothing_of_it(page: Page, class_of_forty: Classroom):
     class_of_forty.enter(page, class_of_forty.student(), "view=course&courseTab=key/peak")
     expect(page.get_by_role("heading", name=re.compile("Question 1 of 4"))).to_be_visible()
