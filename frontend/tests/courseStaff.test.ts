@@ -229,7 +229,7 @@ describe("the roster", () => {
     expect(members.map(({ id }) => id)).toEqual([1, 2, 3]);
   });
   it("gives codes to a spreadsheet, which takes none for a formula", () =>
-    expect(invitationsCsv([{ name: "=1+1", login: "ada, b", code: "AB-CD" }])).toBe('name,login,code\r\n\'=1+1,"ada, b",AB-CD\r\n'));
+    expect(invitationsCsv([{ name: "=1+1", login: "ada, b", code: "AB-CD" }], "http://x/?view=course")).toBe('name,login,code,address\r\n\'=1+1,"ada, b",AB-CD,http://x/?view=course&invitation=AB-CD\r\n'));
   it("is read as UTF-8 or not at all", () => {
     expect(decoded(new TextEncoder().encode("name\n王"))).toBe("name\n王");
     expect(() => decoded(new Uint8Array([0xa4, 0xfd, 0x0a]))).toThrow(/CSV UTF-8/);

@@ -120,9 +120,12 @@ def test_a_whole_course_from_the_roster_to_the_grades(browser: Browser, page: Pa
 
 def a_roster_is_imported(page: Page, folder: Path) -> dict[str, str]:
     panel = tab(page, "Roster")
-    panel.get_by_label("or paste it").fill(ROSTER + "Nobody,,,\n")
+    panel.get_by_label("or paste it").fill(ROSTER + ",no address,,\n")
     panel.get_by_role("button", name="Try it out").click()
-    expect(panel.get_by_text("line 4")).to_be_visible()
+    expect(panel.get_by_text("line 4").first).to_be_visible()
+    assert panel.get_by_text("line 4").count() > 1
+    expect(panel.get_by_text("One line cannot be taken")).to_be_visible()
+    expect(panel.get_by_text("It would change this")).to_have_count(0)
     expect(panel.get_by_role("button", name="Import")).to_be_disabled()
     handed_in(panel, "Choose a file", "class.csv", ROSTER)
     expect(panel.get_by_text("It would change this: 2 added, 0 updated, 0 unchanged")).to_be_visible()
@@ -131,9 +134,15 @@ def a_roster_is_imported(page: Page, folder: Path) -> dict[str, str]:
     expect(panel.get_by_text("These codes are shown once.")).to_be_visible()
     codes = invited(page)
     kept = list(csv.reader(io.StringIO(downloaded(page, panel.get_by_role("button", name="Download CSV"), folder).read_text())))
-    assert kept[0] == ["name", "login", "code"]
-    assert {login: code for _, login, code in kept[1:]} == codes
-    panel.get_by_role("button", name="New code for Alan Turing").click()
+    assert kept[0] == ["name", "login", "code", "address"]
+    assert {login: code for _, login, code, _ in kept[1:]} == codes
+    assert {link.partition("&invitation=")[2] for *_, link in kept[1:]} == set(codes.values())
+    again = panel.get_by_role("button", name="New code for Alan Turing")
+    again.click()
+    page.get_by_role("dialog", name="A new code for Alan Turing").get_by_role("button", name="Cancel").click()
+    assert invited(page) == codes, "a code that was handed out stays until somebody says yes"
+    again.click()
+    confirmed(page, "A new code for Alan Turing", "Yes, make it")
     expect(page.get_by_role("list", name="Codes").get_by_role("listitem").first).to_contain_text("Alan Turing")
     newer = invited(page)
     assert newer["grace@example.edu"] == codes["grace@example.edu"]

@@ -31,12 +31,13 @@ def run(folder: Path, command: str, *arguments: str) -> Answer:
 def test_a_term(folder: Path) -> None:
     planned = run(folder, "roster", "class.csv", "--dry-run")
     assert (planned.returncode, planned.stdout) == (0, "3 would be added, 0 would be updated, 0 as they were\n")
-    imported = run(folder, "roster", "class.csv", "--invitations", "codes.csv")
+    imported = run(folder, "roster", "class.csv", "--invitations", "codes.csv", "--address", "https://x.edu/")
     assert imported.returncode == 0, imported.stderr
     codes = folder.parent / "codes.csv"
     assert stat.S_IMODE(codes.stat().st_mode) == 0o600
     invited = list(csv.DictReader(io.StringIO(codes.read_text(encoding="utf-8-sig"))))
     assert [row["login"] for row in invited] == ["bo@example.edu", "cy@example.edu", "di@example.edu"]
+    assert [row["address"] for row in invited] == [f"https://x.edu/?view=course&invitation={row['code']}" for row in invited]
     again = run(folder, "roster", "class.csv", "--json")
     assert json.loads(again.stdout)["unchanged"] == 3
     code = json.loads(run(folder, "roster", "--invite", "CY@example.edu", "--json").stdout)["invitations"][0]["code"]

@@ -109,6 +109,18 @@ def test_two_students_may_swap_logins(url: str) -> None:
     course.close()
 
 
+def test_an_instructor_who_is_invited_joins_by_the_invitation(course: Course) -> None:
+    grace = course.add_instructor("grace", "Grace", None)
+    assert grace.joined is None
+    with pytest.raises(Denied):
+        course.log_in("grace", "")
+    code = course.invite(grace.id)
+    assert course.invited(code) == grace
+    assert course.accept(code, PASSWORD).joined is not None
+    with pytest.raises(NotFound, match="used already"):
+        course.invited(code)
+
+
 def test_an_instructor_is_no_student(course: Course) -> None:
     ada = course.add_instructor(" Ada@X.edu ", "Ada  Lovelace", PASSWORD)
     assert (ada.login, ada.name, ada.role) == ("ada@x.edu", "Ada Lovelace", "instructor")

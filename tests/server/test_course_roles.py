@@ -13,6 +13,7 @@ TABLE = [
     # method, path below /api/course, body: status for a stranger, a student, an instructor
     ("GET", "", None, (200, 200, 200)),
     ("POST", "/sessions", {"login": "ada", "password": "not this one"}, (401, 401, 401)),
+    ("POST", "/invitations/asked", {"code": "AAAA-BBBB-CCCC"}, (404, 404, 404)),
     ("POST", "/invitations", {"code": "AAAA-BBBB-CCCC", "password": "a good password"}, (404, 404, 404)),
     ("GET", "/questions", None, (401, 200, 200)),
     ("GET", "/answers", None, (401, 200, 403)),

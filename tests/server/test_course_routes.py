@@ -69,6 +69,9 @@ def test_a_wrong_password_and_an_unknown_login_are_answered_alike_and_too_many_a
 
 def test_an_invitation_makes_a_password_once(room):
     code = room.ada.post(f"/members/{room.bo.me.id}/invitation", {}).json()["code"]
+    asked = room.stranger.post("/invitations/asked", {"code": code})
+    assert asked.json() == {"login": "bo@example.edu", "name": "Bo Li", "password_least": 8}
+    assert "set-cookie" not in asked.headers
     refused = room.stranger.post("/invitations", {"code": code, "password": "short"})
     assert refused.status_code == 422
     joined = room.stranger.post("/invitations", {"code": code.lower(), "password": "bo's own password"})

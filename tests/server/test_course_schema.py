@@ -72,7 +72,7 @@ def test_no_request_that_the_interface_allows_makes_the_course_fail(tmp_path, ro
     finally:
         course.close()
         assert app.state.lab.close(20)
-    assert len(reached) == 24
+    assert len(reached) == 25
     for label, statuses in reached.items():
         staff = label not in {
             "GET /api/course", "POST /api/course/sessions", "DELETE /api/course/sessions", "POST /api/course/invitations",

@@ -36,8 +36,9 @@ export function ordered(members: readonly MemberRow[], order: Order, totals: Rea
   return [...members].sort(by[order]);
 }
 
-export const invitationsCsv = (invitations: readonly Invitation[]): string =>
-  csv(["name", "login", "code"], invitations.map(({ name, login, code }) => [name, login, code]));
+/** With the address that each opens, which brings the code along. */
+export const invitationsCsv = (invitations: readonly Invitation[], address: string): string =>
+  csv(["name", "login", "code", "address"], invitations.map(({ name, login, code }) => [name, login, code, `${address}&invitation=${encodeURIComponent(code)}`]));
 
 /** What a file holds as text. Throws, in words, if it is no UTF-8: a spreadsheet saves other encodings unless told. */
 export function decoded(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): string {

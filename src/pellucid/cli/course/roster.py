@@ -16,10 +16,13 @@ CODES = click.Path(path_type=Path, dir_okay=False)
 @click.argument("csv_file", metavar="[CSV]", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--invitations", type=CODES, metavar="FILE", help="Write the codes into a CSV file instead of printing them.")
+@click.option(
+    "--address", metavar="URL", help="Where students open the course, for the codes' file: each gets a link of their own."
+)
 @click.option("--invite", "again", multiple=True, metavar="LOGIN", help="A new code for this member; also several.")
 def roster(
-    folder: Path, csv_file: Path | None, dry_run: bool, invitations: Path | None, again: tuple[str, ...], url: str | None,
-    as_json: bool,
+    folder: Path, csv_file: Path | None, dry_run: bool, invitations: Path | None, address: str | None,
+    again: tuple[str, ...], url: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Import the class list CSV, and print an invitation code for each new student; without CSV, list the members.
 
@@ -27,7 +30,7 @@ def roster(
     with problems is not imported at all; importing one again updates what has changed.
     """
     if csv_file is None:
-        return _invite(folder, url, again, invitations, as_json) if again else _members(folder, url, as_json)
+        return _invite(folder, url, again, invitations, address, as_json) if again else _members(folder, url, as_json)
     if again:
         raise click.UsageError("give a class list to import, or --invite, not both")
     text = _text(csv_file)
@@ -43,7 +46,7 @@ def roster(
         return 1
     would = "would be " if dry_run else ""
     click.echo(f"{report.added} {would}added, {report.updated} {would}updated, {report.unchanged} as they were")
-    _hand_out([(one.name, one.login, one.code) for one in report.invitations], invitations)
+    _hand_out([(one.name, one.login, one.code) for one in report.invitations], invitations, address)
     return 0
 
 
@@ -59,7 +62,9 @@ def _members(folder: Path, url: str | None, as_json: bool) -> int:
     return 0
 
 
-def _invite(folder: Path, url: str | None, logins: tuple[str, ...], file: Path | None, as_json: bool) -> int:
+def _invite(
+    folder: Path, url: str | None, logins: tuple[str, ...], file: Path | None, address: str | None, as_json: bool
+) -> int:
     from pellucid.course.roster import normal
     from pellucid.registry import unknown
 
@@ -73,21 +78,29 @@ def _invite(folder: Path, url: str | None, logins: tuple[str, ...], file: Path |
     if as_json:
         print_json({"invitations": [{"name": name, "login": login, "code": code} for name, login, code in codes]})
     else:
-        _hand_out(codes, file)
+        _hand_out(codes, file, address)
     return 0
 
 
-def _hand_out(codes: list[tuple[str, str, str]], file: Path | None) -> None:
+def _hand_out(codes: list[tuple[str, str, str]], file: Path | None, address: str | None) -> None:
     """The codes into the file, which only its owner may read, or onto the screen: they are kept nowhere."""
+    header, rows = ("name", "login", "code"), [list(one) for one in codes]
+    if address is not None:
+        header = (*header, "address")
+        rows = [[*one, f"{address.rstrip('/')}/?view=course&invitation={one[2]}"] for one in rows]
+    elif codes:
+        click.echo(
+            "tell students the address of the course, too: `pellucid course serve` prints it; or give it as --address", err=True
+        )
     if file is None:
         if codes:
-            print_table(["name", "login", "code"], codes)
+            print_table(header, rows)
         return
     from pellucid.course.exports import harmless
 
     file.touch(mode=0o600)
     with file.open("w", newline="", encoding="utf-8-sig") as out:
-        csv.writer(out).writerows([("name", "login", "code"), *([harmless(cell) for cell in row] for row in codes)])
+        csv.writer(out).writerows([header, *([harmless(cell) for cell in row] for row in rows)])
     click.echo(f"{file}: {len(codes)} codes")
 
 

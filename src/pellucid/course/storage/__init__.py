@@ -97,9 +97,12 @@ class Course:
 
     # members and sessions
 
-    def add_instructor(self, login: str, name: str, password: str, by: Member | None = None) -> Member:
-        """A new instructor; of an existing one, name and password are set anew. Refused for a student's login."""
-        hashed = self._passwords.hash(password)
+    def add_instructor(self, login: str, name: str, password: str | None, by: Member | None = None) -> Member:
+        """A new instructor; of an existing one, name and password are set anew. Refused for a student's login.
+
+        Without a password nobody can log in until an invitation was taken.
+        """
+        hashed = None if password is None else self._passwords.hash(password)
         return self.database.write(lambda c: members.add_instructor(c, login, name, hashed, by))
 
     def import_roster(self, csv_text: str, dry_run: bool = False, by: Member | None = None) -> RosterReport:
@@ -117,6 +120,11 @@ class Course:
         """The member whom the code invites, with this password from now on. NotFound for a code that is not one, or no more."""
         hashed = self._passwords.hash(password)
         return self.database.write(lambda c: members.accept(c, code, hashed))
+
+    def invited(self, code: str) -> Member:
+        """Whom the code invites, who does not join by being asked. NotFound for a code that is not one, or no more."""
+        with self.database.read() as c:
+            return members.invited(c, code)
 
     def members(self) -> list[Member]:
         """Instructors first, then students, each by name."""

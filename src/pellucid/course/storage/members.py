@@ -35,13 +35,13 @@ def with_password(connection: sa.Connection, login: str) -> tuple[Member | None,
     return (None, None) if row is None else (Member(*list(row)[:-1]), row.password)
 
 
-def add_instructor(connection: sa.Connection, login: str, name: str, password: str, by: Member | None) -> Member:
-    """`password` is the hash."""
+def add_instructor(connection: sa.Connection, login: str, name: str, password: str | None, by: Member | None) -> Member:
+    """`password` is the hash; without one, an invitation sets it."""
     login, name = normal(plain(login, "the login")), " ".join(plain(name, "the name").split())
     if not login or not name:
         raise Refused(f"an instructor needs a login and a name; given were {login!r} and {name!r}")
     found, _ = with_password(connection, login)
-    values: dict[str, Any] = {"name": name, "password": password, "joined": stamp()}
+    values: dict[str, Any] = {"name": name, "password": password, "joined": stamp() if password else None}
     if found is None:
         empty = {"student_id": "", "email": "", "section": ""}
         insert = sa.insert(member).values(login=login, role="instructor", **empty, **values)
@@ -90,15 +90,19 @@ def invite(connection: sa.Connection, id: int, by: Member | None) -> str:
 
 def accept(connection: sa.Connection, code: str, password: str) -> Member:
     """`password` is the hash. Every session that the member had ends."""
-    mine = invitation.c.code == code_hash(code)
-    row = connection.execute(sa.select(invitation).where(mine)).first()
+    id, now = invited(connection, code).id, stamp()
+    connection.execute(sa.update(invitation).where(invitation.c.code == code_hash(code)).values(ended=now))
+    connection.execute(sa.delete(session).where(session.c.member == id))
+    values = {"password": password, "joined": sa.func.coalesce(member.c.joined, now)}
+    connection.execute(sa.update(member).where(member.c.id == id).values(**values))
+    return find(connection, id)
+
+
+def invited(connection: sa.Connection, code: str) -> Member:
+    """Whom the code invites; NotFound for one that is none, or no more."""
+    row = connection.execute(sa.select(invitation).where(invitation.c.code == code_hash(code))).first()
     if row is None or row.ended is not None:
         raise NotFound("this invitation code is not valid, or was used already; ask for a new one")
-    now = stamp()
-    connection.execute(sa.update(invitation).where(mine).values(ended=now))
-    connection.execute(sa.delete(session).where(session.c.member == row.member))
-    values = {"password": password, "joined": sa.func.coalesce(member.c.joined, now)}
-    connection.execute(sa.update(member).where(member.c.id == row.member).values(**values))
     return find(connection, row.member)
 
 

@@ -51,9 +51,18 @@ class LogInBody(Body):
     password: Secret
 
 
-class InvitationBody(Body):
+class CodeBody(Body):
     code: Annotated[str, Field(min_length=1, max_length=200, pattern=LINE)]
+
+
+class InvitationBody(CodeBody):
     password: Secret
+
+
+class InvitedAnswer(Said):
+    login: str
+    name: str
+    password_least: int = Field(description="Characters that a password has at least.")
 
 
 # --------------------------------------------------------------------------------------------------------------- students

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from pellucid.course.assignment import Assignment, Question
 from pellucid.course.storage import Course, Grades, Member, Saved
+from pellucid.course.storage.passwords import SHORTEST
 from pellucid.course.values import stamp
 from pellucid.server.answers import PROBLEM, problem, said
 from pellucid.server.course import bodies as b
@@ -46,6 +47,12 @@ def anybody(room: Classroom) -> APIRouter:
         """Ends the session; well, too, where there is none."""
         await _leave(room, request)
         return room.goodbye(Response(status_code=204))
+
+    @api.post("/invitations/asked", response_model=b.InvitedAnswer)
+    async def invited(body: b.CodeBody) -> Response:
+        """Whom a code invites, and so the login that goes with the password. The code is not used up by it."""
+        member = await room.ask(partial(room.course.invited, body.code))
+        return said(b.InvitedAnswer, {"login": member.login, "name": member.name, "password_least": SHORTEST})
 
     @api.post("/invitations", response_model=b.Me, responses=TOO_MANY)
     async def accept(request: Request, body: b.InvitationBody) -> Response:

@@ -28,7 +28,7 @@ KEPT = 30 * 24 * 3600
 """Seconds for which a browser keeps the cookie: as long as the session lasts."""
 OPEN = frozenset({
     ("GET", "/api/course"), ("POST", "/api/course/sessions"), ("DELETE", "/api/course/sessions"),
-    ("POST", "/api/course/invitations"), ("GET", "/api/health"),
+    ("POST", "/api/course/invitations"), ("POST", "/api/course/invitations/asked"), ("GET", "/api/health"),
 })  # fmt: skip
 """What a stranger may ask."""
 STAFF = frozenset({("GET", "/api/jobs")})
