@@ -279,8 +279,9 @@ describe("the audit log", () => {
     expect(auditCsv(rows)).toContain("2026-11-28T02:00:00Z,ada,review,");
   });
   it("says what a receipt proves", () => {
-    expect(receiptInWords({ valid: false }, "")).toMatch(/^No answer/);
-    expect(receiptInWords({ valid: true, member: 3, login: "ada", name: "Ada", question: "q1", selected: ["a"], sequence: 12 }, "28 Nov")).toBe("Genuine: Ada (ada) saved a for q1 on 28 Nov, as number 12 of this course.");
-    expect(receiptInWords({ valid: true, member: 3, question: "q1", selected: [], sequence: 12 }, "28 Nov")).toMatch(/saved nothing chosen/);
+    expect(receiptInWords({ valid: false }, "", [], "en")).toMatch(/^No answer/);
+    expect(receiptInWords({ valid: true, member: 3, login: "ada", name: "Ada", question: "q2", selected: ["a"], sequence: 12 }, "28 Nov", document.assignment.questions, "en")).toBe("Genuine: Ada (ada) saved “a” (a) for question 2 (q2) on 28 Nov, as number 12 of this course.");
+    expect(receiptInWords({ valid: true, member: 3, login: "ada", question: "gone", selected: ["z"], sequence: 12 }, "28 Nov", document.assignment.questions, "en")).toBe("Genuine: ada saved z for gone on 28 Nov, as number 12 of this course.");
+    expect(receiptInWords({ valid: true, member: 3, question: "q1", selected: [], sequence: 12 }, "28 Nov", [], "en")).toMatch(/saved nothing chosen/);
   });
 });

@@ -35,7 +35,8 @@ def candidate(id: str, question: str, correct: bool, verdict: str = "SAFE", show
     names = [*(f"seed {seed}" for seed in range(20)), *AXES]
     measured = verdict != "INVALID"
     return {
-        "id": id, "text": {"en": f"{question} option {id}", "zh-TW": f"{question} 選項 {id}"}, "correct": correct, "verdict": verdict,
+        "id": id, "text": {"en": f"{question} option {id}", "zh-TW": f"{question} 選項 {id}"}, "correct": correct,
+        "verdict": verdict,
         "margin": mean if measured else None, "sd": 0.014 if measured else None, "floor": 0.08, "unit": "share",
         "value": 0.5 + mean if measured else None, "threshold": 0.5 if measured else None,
         "reasons": [] if verdict == "SAFE" else ["its margin is too near to zero" if measured else "it has no value in: base"],

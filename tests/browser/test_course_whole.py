@@ -291,7 +291,9 @@ def the_grades_are_taken_away(page: Page, folder: Path, receipt: str) -> None:
     assert hers[-1] == "1.0"
     panel.get_by_label(re.compile("^Receipt")).fill(receipt)
     panel.get_by_role("button", name="Check").click()
-    expect(panel.get_by_text("Genuine: Grace Hopper (grace@example.edu) saved b for peak")).to_be_visible()
+    expect(
+        panel.get_by_text("Genuine: Grace Hopper (grace@example.edu) saved “peak option b” (b) for question 2 (peak)")
+    ).to_be_visible()
     panel.get_by_label(re.compile("^Receipt")).fill(receipt[:-1] + ("0" if receipt[-1] != "0" else "1"))
     panel.get_by_role("button", name="Check").click()
     expect(panel.get_by_text("No answer in this course has this receipt")).to_be_visible()

@@ -111,3 +111,11 @@ def test_the_hint_that_is_python_runs_as_it_stands(key: dict[str, Any], capsys: 
         lines = text.split("\n")[1:-1]
         exec("\n".join(lines), {})
         assert "tensor(" in capsys.readouterr().out
+
+
+def test_the_regrade_that_is_the_example_fits_the_course_that_ships(key: dict[str, Any]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = {q["id"]: {option["id"] for option in q["options"]} for q in key["assignment"]["questions"]}
+    for text in (readme, shell("course", "regrade", "--help", cwd=Path.cwd()).stdout):
+        question, options = re.findall(r"--disregard ([a-z-]+)=(\S+)", text)[0]
+        assert set(options.split(",")) <= shown[question]

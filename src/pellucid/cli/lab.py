@@ -18,7 +18,7 @@ from pellucid.cli.serving import LOOPBACK, PORT, bound, serve, shown
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("pellucid-out/lab"), show_default=True,
               help="Folder for results, uploads and corpora; the next lab finds them there.")  # fmt: skip
 def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path) -> None:
-    """Look at explanations in the browser: pictures and filters.
+    """Look at explanations in the browser: pictures, filters, attention, a corpus, layers and words.
 
     It listens on this machine alone and fetches nothing. Ctrl-C ends it; results are kept.
     """

@@ -17,7 +17,7 @@ SOURCE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command(
     params=[url_flag, json_flag],
-    epilog='Example: pellucid course regrade xai --accept q7=a,c --policy either --reason "option c holds too"',
+    epilog='Example: pellucid course regrade xai --disregard saliency-brightest=on-8 --reason "its outline is doubtful"',
 )
 @click.argument("folder", type=FOLDER)
 @click.option("--accept", multiple=True, metavar="QUESTION=IDS", help="Selection that counts as right; also several.")
