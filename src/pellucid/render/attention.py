@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pellucid.render.colormaps import Legend, legend, limits, scores
 from pellucid.render.figures import Canvas, Paper, points
+from pellucid.render.heading import Heading
 from pellucid.render.heatmaps import heatmap
 from pellucid.render.lettering import fitted, width, wrapped
 from pellucid.render.numbers import Real, number
@@ -63,11 +64,10 @@ def arcs(
     left = {"given": MARGIN, "query": MARGIN + column + 12 + room, "arcs": MARGIN + column + 20 + room}
     left |= {"key": left["arcs"] + across + 8, "received": left["arcs"] + across + 20 + room}
     wide = round(left["received"] + column + MARGIN)
-    lines = [line for fact in facts for line in wrapped(fact, wide - 2 * MARGIN, 15)]
-    top = MARGIN + (36 if title else 0) + 21 * len(lines) + 62
+    heading = Heading.within(wide - 2 * MARGIN, title, facts)
+    top = MARGIN + heading.height + 62
     canvas = Canvas(wide, top + LINE * count + 160, paper)
-    canvas.text(MARGIN, MARGIN - 6, fitted(title, wide - 2 * MARGIN, 22, bold=True), 22, bold=True)
-    canvas.text(MARGIN, MARGIN + (32 if title else 0), "\n".join(lines), 15, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     canvas.text(left["query"], top - 24, "query", 14, align="right", faint=True)
     canvas.text(left["key"], top - 24, "key", 14, faint=True)
     for at, label in enumerate(labels):
@@ -201,15 +201,14 @@ def heat(
     every, size = max(1, -(-12 // cell)), min(14, max(10, cell - 3))
     room = round(min(150, max(width(label, size) for label in labels))) + 10
     side = cell * count
-    wide = max(2 * MARGIN + room + side, 560)
-    lines = [line for fact in facts for line in wrapped(fact, wide - 2 * MARGIN, 15)]
-    top = MARGIN + (36 if title else 0) + 21 * len(lines) + 14 + room
+    wide = max(2 * MARGIN + room + side, 680)
+    heading = Heading.within(wide - 2 * MARGIN, title, facts)
+    top = MARGIN + heading.height + 14 + room
     within = limits(values, "magnitude")
     bar = replace(legend([within], unit), notes=())  # that attention has no sign need not be said
     below = 17 * len(wrapped("; ".join([unit, *bar.notes]), max(side, 300), 13))
     canvas = Canvas(wide, top + side + 100 + below, paper)
-    canvas.text(MARGIN, MARGIN - 6, fitted(title, wide - 2 * MARGIN, 22, bold=True), 22, bold=True)
-    canvas.text(MARGIN, MARGIN + (32 if title else 0), "\n".join(lines), 15, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     left = MARGIN + room
     for at in range(0, count, every):
         label, middle = fitted(labels[at], room - 8, size), (at + 0.5) * cell

@@ -14,13 +14,17 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from pellucid.render.numbers import Real
+from pellucid.render.scripts import can_draw, drawable, families
 
 Paper = Literal["light", "dark"]
 DPI = 144
 """A figure is laid out in pixels of this density; saved as PNG, it has exactly that many."""
+
+NO_FONT = "…: letters that no installed font has"
 
 
 @final
@@ -89,7 +93,8 @@ class Canvas:
         """Text of that many pixels whose upper edge is at `top`; line breaks are kept."""
         self.figure.text(
             left / self.width, 1 - top / self.height, text, fontsize=points(size), ha=align, va="top", linespacing=1.3,
-            color=self.theme.faint if faint else self.theme.ink, fontweight="bold" if bold else "normal", parse_math=False,
+            color=self.theme.faint if faint else self.theme.ink, fontweight="bold" if bold else "normal",
+            fontfamily=families(text), parse_math=False,
         )  # fmt: skip
 
     def plain(self, axes: Axes, size: Real = 13) -> None:
@@ -118,7 +123,7 @@ def display_size(height: int, width: int, wanted: int = 224) -> tuple[int, int]:
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG, without a date or a program's name in it."""
     canvas = FigureCanvasAgg(figure)
-    with _any_script():
+    with _drawable(figure):
         canvas.draw()
     buffer = io.BytesIO()
     # a heat map's noise is most of the file, so the alpha channel, opaque everywhere, is worth leaving out
@@ -129,17 +134,28 @@ def png_bytes(figure: Figure) -> bytes:
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG: text stays text, so that it can be searched and read out; pictures are embedded as PNG."""
     buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "pellucid", "svg.fonttype": "none"}), _any_script():
+    with rc_context({"svg.hashsalt": "pellucid", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # whoever opens it may have the font
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
 @contextmanager
-def _any_script() -> Iterator[None]:
-    """A name may be in a script that the font has no letters of; a box in its place is warning enough."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+def _drawable(figure: Figure) -> Iterator[None]:
+    """While inside, every letter that no installed font has is an ellipsis, and the figure's lower edge says so once."""
+    cut = {text: said for text in figure.findobj(Text) if not can_draw(said := text.get_text())}  # pyright: ignore
+    for text, said in cut.items():
+        text.set_text(drawable(said))
+    if cut:
+        size, edge = points(12), 8 / (figure.get_figwidth() * DPI)
+        figure.text(1 - edge, 0.0, NO_FONT, fontsize=size, ha="right", va="bottom", color=next(iter(cut)).get_color())
+    try:
         yield
+    finally:
+        for text, said in cut.items():
+            text.set_text(said)
+        if cut:
+            figure.texts[-1].remove()
 
 
 def save(figure: Figure, path: str | Path) -> Path:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pellucid.render.attention import MARGIN, colour_bar
 from pellucid.render.colormaps import Legend, Limits, legend, limits, scores
 from pellucid.render.figures import Canvas, Paper, points
+from pellucid.render.heading import Heading
 from pellucid.render.heatmaps import heatmap
 from pellucid.render.lettering import fitted, wrapped
 from pellucid.render.numbers import number
@@ -157,9 +158,8 @@ def _check(values: np.ndarray, layers: Sequence[int], heads: Sequence[int]) -> N
 
 def _frame(wide: int, tall: int, title: str, facts: Sequence[str], paper: Paper) -> tuple[Canvas, int]:
     """The canvas with its title and facts, and where its pictures start; room for a legend below them."""
-    lines = [line for fact in facts for line in wrapped(fact, wide - 2 * MARGIN, 15)]
-    top = MARGIN + (36 if title else 0) + 21 * len(lines) + 40
+    heading = Heading.within(wide - 2 * MARGIN, title, facts)
+    top = MARGIN + heading.height + 40
     canvas = Canvas(wide, top + tall + 108, paper)
-    canvas.text(MARGIN, MARGIN - 6, fitted(title, wide - 2 * MARGIN, 22, bold=True), 22, bold=True)
-    canvas.text(MARGIN, MARGIN + (32 if title else 0), "\n".join(lines), 15, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     return canvas, top

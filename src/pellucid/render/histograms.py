@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from pellucid.render.figures import Canvas, Paper, points
-from pellucid.render.lettering import fitted, wrapped
+from pellucid.render.heading import Heading
+from pellucid.render.lettering import fitted
 from pellucid.render.numbers import percent
 
 MARGIN, GAP, LABELS, BARS, FIGURES, ROW = 28, 44, 132, 220, 92, 26
@@ -50,14 +51,12 @@ def histograms(
     columns = min(columns, len(panels))
     step = LABELS + BARS + FIGURES + GAP
     width = max(720, 2 * MARGIN + columns * step - GAP)
-    lines = wrapped(caption, width - 2 * MARGIN, 14)
-    header = MARGIN + (40 if title else 0) + 20 * len(lines) + (18 if lines else 0)
+    heading = Heading.within(width - 2 * MARGIN, title, [caption])
+    header = MARGIN + heading.height + (18 if caption else 0)
     grid = [list(panels[i : i + columns]) for i in range(0, len(panels), columns)]
     heights = [86 + ROW * max(1, max(min(most, len(p.names)) for p in row)) for row in grid]
     canvas = Canvas(width, header + sum(heights) + MARGIN - 20, paper)
-    canvas.text(MARGIN, MARGIN - 4, fitted(title, width - 2 * MARGIN, 21, bold=True), 21, bold=True)
-    for number, line in enumerate(lines):
-        canvas.text(MARGIN, header - 18 - 20 * (len(lines) - number), line, 14, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     reach = max(
         (float(np.max(part)) for p in panels for part in (p.shares, p.high, p.base) if part is not None and len(part)),
         default=1.0,

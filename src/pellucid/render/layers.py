@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pellucid.render.figures import Canvas, Paper, Theme, points
+from pellucid.render.heading import Heading
 from pellucid.render.labels import Box, place_labels
 from pellucid.render.lettering import fitted, width, wrapped
 from pellucid.render.numbers import number, percent
@@ -59,11 +60,10 @@ def layer_grid(
     columns = min(columns, layers)
     step = (PANEL[0] + 62 + GAP, PANEL[1] + 122)
     across = max(columns * step[0] - GAP, 860)
-    lines = [line for fact in facts for line in wrapped(fact, across, 15)]
-    header = MARGIN + (40 if title else 0) + 20 * len(lines) + 56
+    heading = Heading.within(across, title, facts)
+    header = MARGIN + heading.height + 56
     canvas = Canvas(across + 2 * MARGIN, header + -(-layers // columns) * step[1] + MARGIN - 20, paper)
-    canvas.text(MARGIN, MARGIN - 4, fitted(title, across, 22, bold=True), 22, bold=True)
-    canvas.text(MARGIN, MARGIN + (36 if title else 0), "\n".join(lines), 15, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     _legend(canvas, header - 44, roles, rings, trails)
     common = _limits(where.reshape(-1, components)[:, :2]) if shared else None
     for n in range(layers):
@@ -225,11 +225,10 @@ def layer_curves(
     across = columns * step - GAP
     texts = [[line for part in (panel.meaning, *panel.notes) for line in wrapped(part, size[0], 13)] for panel in panels]
     tall = size[1] + 34 + 62 + 18 * max(map(len, texts)) + 22
-    lines = [line for fact in facts for line in wrapped(fact, across, 15)]
-    header = MARGIN + (40 if title else 0) + 20 * len(lines) + 52
+    heading = Heading.within(across, title, facts)
+    header = MARGIN + heading.height + 52
     canvas = Canvas(across + 2 * MARGIN, header + -(-len(panels) // columns) * tall + MARGIN - 22, paper)
-    canvas.text(MARGIN, MARGIN - 4, fitted(title, across, 22, bold=True), 22, bold=True)
-    canvas.text(MARGIN, MARGIN + (36 if title else 0), "\n".join(lines), 15, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     colours = {name: canvas.theme.lines[n % len(canvas.theme.lines)] for n, name in enumerate(names)}
     styles = {name: (("-", "o"), ("--", "s"), (":", "D"))[n % 3] for n, name in enumerate(names)}
     legend = canvas.axes(MARGIN, header - 42, across, 24, "legend")

@@ -1,6 +1,7 @@
 """Curves, and grids of pictures that have one each: what gradient ascent made of a filter, and how its objective grew."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pellucid.render.figures import Canvas, Paper, display_size, points
-from pellucid.render.lettering import fitted, width
+from pellucid.render.heading import Heading
+from pellucid.render.lettering import fitted, width, wrapped
 from pellucid.render.numbers import number
 
 Curve = Float[np.ndarray | Tensor, " point"]
@@ -34,9 +36,9 @@ def curves(
     if not lines:
         raise ValueError("no curve to draw")
     canvas = Canvas(*size, paper)
-    top = 58 if title else 24
-    if title:
-        canvas.text(MARGIN, 18, fitted(title, size[0] - 2 * MARGIN, 19, bold=True), 19, bold=True)
+    heading = Heading.within(size[0] - 2 * MARGIN, title, size=19)
+    heading.draw(canvas, MARGIN, 23)
+    top = 24 + heading.height
     names = len(lines) > 1
     room = max(width(name, 14) for name in lines) + 16 if names else 0
     axes = canvas.axes(84, top, size[0] - 84 - 24 - room, size[1] - top - 64, "curves")
@@ -83,18 +85,24 @@ def filter_sheet(
     wide, tall = display_size(*pictures.shape[1:3])
     columns = min(columns, count)
     indent, curve = (52, 176) if objectives is not None else (0, 0)
-    step = (indent + wide + GAP, 28 + tall + (24 if captions else 0) + curve + GAP)
-    header = MARGIN + (44 if title else 0)
-    canvas = Canvas(2 * MARGIN + columns * step[0] - GAP, header + -(-count // columns) * step[1] + MARGIN - GAP, paper)
-    canvas.text(MARGIN, MARGIN - 4, fitted(title, canvas.width - 2 * MARGIN, 22, bold=True), 22, bold=True)
+    names = [wrapped(one, wide, 16, bold=True, most=3) for one in titles]
+    said = [wrapped(one, wide, 14, most=3) for one in captions]
+    above, below = 6 + 22 * max(map(len, names)), 5 + 19 * max(map(len, said)) if said else 0
+    step = (indent + wide + GAP, above + tall + below + curve + GAP)
+    # a title may be wider than a single picture
+    room = max(columns * step[0] - GAP, min(math.ceil(width(title, 22, bold=True)), 640))
+    heading = Heading.within(room, title)
+    header = MARGIN + heading.height + (8 if title else 0)
+    canvas = Canvas(2 * MARGIN + room, header + -(-count // columns) * step[1] + MARGIN - GAP, paper)
+    heading.draw(canvas, MARGIN, MARGIN)
     for index, picture in enumerate(pictures):
         left, top = MARGIN + indent + index % columns * step[0], header + index // columns * step[1]
-        canvas.text(left, top, fitted(titles[index], wide, 16, bold=True), 16, bold=True)
-        canvas.image(picture, left, top + 28, (wide, tall), titles[index])
-        top += 28 + tall
-        if captions:
-            canvas.text(left, top + 5, fitted(captions[index], wide, 14), 14, faint=True)
-            top += 24
+        canvas.text(left, top, "\n".join(names[index]), 16, bold=True)
+        canvas.image(picture, left, top + above, (wide, tall), titles[index])
+        top += above + tall
+        if said:
+            canvas.text(left, top + 5, "\n".join(said[index]), 14, faint=True)
+            top += below
         if objectives is not None:
             values = objectives[index]
             canvas.text(left, top + 10, fitted(f"{number(float(values[0]))} → {number(float(values[-1]))}", wide, 14), 14)

@@ -3,7 +3,6 @@
 A letter that no font has would be drawn as a box; what cannot be drawn is left out instead, and shows that it was.
 """
 
-import unicodedata
 from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
@@ -34,6 +33,8 @@ def _letters(family: str) -> frozenset[int]:
 def families(text: str) -> list[str]:
     """matplotlib's own font, and those of `FONTS` that have letters of the text which it lacks."""
     found = [DEFAULT]
+    if text.isascii():
+        return found
     missing = {ord(c) for c in text if not c.isspace()} - _letters(DEFAULT)
     for family in FONTS:
         if missing & _letters(family):
@@ -73,7 +74,7 @@ def around(label: Label, room: Real, size: Real) -> str:
     before, word, behind = (drawable(" ".join(part.split("\n"))) for part in label)
     marked = f"«{word}»" if word else ""
     left, right = before, behind
-    while broad_width(_cut(left, before, right, behind, marked), size) > room and (left or right):
+    while width(_cut(left, before, right, behind, marked), size) > room and (left or right):
         # the longer side gives way, so that the word keeps to the middle of what is seen
         if len(left) >= len(right):
             left = left[1:]
@@ -92,9 +93,3 @@ def _cut(left: str, before: str, right: str, behind: str, marked: str) -> str:
         whole = behind[len(right)].isspace()
         tail = (right if whole or " " not in right else right.rpartition(" ")[0]).rstrip() + "…"
     return f"{head}{marked}{tail}"
-
-
-def broad_width(text: str, size: Real) -> float:
-    """The text's width in pixels: a Chinese letter is as wide as it is high, in whichever font."""
-    broad = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return width("".join(c for c in text if unicodedata.east_asian_width(c) not in "WF"), size) + broad * float(size)

@@ -6,12 +6,15 @@ from matplotlib.figure import Figure
 
 from pellucid.render.colormaps import Legend
 from pellucid.render.figures import Canvas, Paper, display_size
+from pellucid.render.heading import Heading
 from pellucid.render.lettering import fitted, wrapped
 from pellucid.render.numbers import Real
 from pellucid.render.rows import Column, Row
 
 MARGIN, GAP, LABELS, LEGENDS = 28, 12, 216, 216
 """In pixels: around everything, between pictures, and the widths of the row titles and of the legends."""
+NAME = 15
+"""Size of what stands above an image."""
 
 
 def sheet(
@@ -29,18 +32,21 @@ def sheet(
             raise ValueError(f"row {row.title!r} has {len(row.images)} pictures for {len(columns)} columns")
     width, height = display_size(*rows[0].images[0].shape[:2])
     legends = LEGENDS if any(row.legend for row in rows) else 0
-    header = 104 + (48 if title else 0)
-    heights = [max(height + _captions_height(row), _label_height(row)) + GAP for row in rows]
-    canvas = Canvas(2 * MARGIN + LABELS + len(columns) * (width + GAP) + legends, header + sum(heights) + MARGIN, paper)
-    canvas.text(MARGIN, MARGIN - 4, fitted(title, canvas.width - 2 * MARGIN, 24, bold=True), 24, bold=True)
-    for number, column in enumerate(columns):
-        middle, top = MARGIN + LABELS + number * (width + GAP) + width / 2, header - 76
-        if first is None:
-            canvas.text(middle, top + 22, fitted(column.name, width, 17, bold=True), 17, align="center", bold=True)
-        else:
-            canvas.text(middle, top, str(first + number), 17, align="center", bold=True)
-            canvas.text(middle, top + 24, fitted(column.name, width, 15), 15, align="center", faint=True)
-        canvas.text(middle, top + 46, fitted(column.answer, width, 15), 15, align="center")
+    names = [wrapped(column.name, width, NAME, bold=first is None, most=3) for column in columns]
+    answers = [wrapped(column.answer, width, NAME, most=4) for column in columns]
+    named, answered = (20 * max(map(len, lines)) for lines in (names, answers))
+    heights = [max(height + _captions_height(row, width), _label_height(row)) + GAP for row in rows]
+    across = LABELS + len(columns) * (width + GAP) + legends
+    heading = Heading.within(across, title, size=24)
+    header = MARGIN + heading.height + (8 if title else 0) + (24 if first is not None else 0) + named + answered + 12
+    canvas = Canvas(2 * MARGIN + across, header + sum(heights) + MARGIN, paper)
+    heading.draw(canvas, MARGIN, MARGIN)
+    for number, (name, answer) in enumerate(zip(names, answers, strict=True)):
+        middle, top = MARGIN + LABELS + number * (width + GAP) + width / 2, header - named - answered - 12
+        if first is not None:
+            canvas.text(middle, top - 24, str(first + number), 17, align="center", bold=True)
+        canvas.text(middle, top, "\n".join(name), NAME, align="center", faint=first is not None, bold=first is None)
+        canvas.text(middle, top + named + 2, "\n".join(answer), NAME, align="center")
     top = header
     for row, tall in zip(rows, heights, strict=True):
         _row(canvas, row, top, (width, height))
@@ -72,12 +78,16 @@ def _label_height(row: Row) -> int:
 
 
 def _caption(canvas: Canvas, caption: str, left: Real, bottom: Real, width: int) -> None:
-    lines = [fitted(line, width, 14) for line in caption.split("\n")]
+    lines = _caption_lines(caption, width)
     canvas.text(left + width / 2, bottom + 5, "\n".join(lines), 14, align="center", faint=True)
 
 
-def _captions_height(row: Row) -> int:
-    lines = max(len(caption.split("\n")) if caption else 0 for caption in row.captions)
+def _caption_lines(caption: str, width: int) -> list[str]:
+    return [part for line in caption.split("\n") for part in wrapped(line, width, 14)]
+
+
+def _captions_height(row: Row, width: int) -> int:
+    lines = max(len(_caption_lines(caption, width)) for caption in row.captions)
     return 8 + 18 * lines if lines else 0
 
 
@@ -104,19 +114,18 @@ def explanation(rows: Sequence[Row], title: str = "", facts: Sequence[str] = (),
         raise ValueError(f"rows of {[len(row.images) for row in rows]} pictures; an explanation is of one image, so one each")
     width, height = display_size(*rows[0].images[0].shape[:2], wanted=448)
     across = len(rows) * (width + 2 * GAP) - 2 * GAP
-    lines = [line for fact in facts for line in wrapped(fact, across, 16)]
-    header = MARGIN + (40 if title else 0) + (21 * len(lines) + 18 if lines else 0)
-    footer = max(_captions_height(row) + (_flat_bar_height(row.legend, width) if row.legend else 0) for row in rows)
+    heading = Heading.within(across, title, facts, 24)
+    header = MARGIN + heading.height + (18 if facts else 0)
+    footer = max(_captions_height(row, width) + (_flat_bar_height(row.legend, width) if row.legend else 0) for row in rows)
     canvas = Canvas(across + 2 * MARGIN, header + 30 + height + footer + MARGIN, paper)
-    canvas.text(MARGIN, MARGIN - 4, fitted(title, across, 24, bold=True), 24, bold=True)
-    canvas.text(MARGIN, MARGIN + (36 if title else 0), "\n".join(lines), 16, faint=True)
+    heading.draw(canvas, MARGIN, MARGIN)
     for number, row in enumerate(rows):
         left, top = MARGIN + number * (width + 2 * GAP), header + 30
         canvas.text(left, header, fitted(row.title, width, 17, bold=True), 17, bold=True)
         canvas.image(row.images[0], left, top, (width, height), row.title)
         _caption(canvas, row.captions[0], left, top + height, width)
         if row.legend:
-            _flat_bar(canvas, row.legend, left, top + height + _captions_height(row), width, f"{row.title} legend")
+            _flat_bar(canvas, row.legend, left, top + height + _captions_height(row, width), width, f"{row.title} legend")
     return canvas.figure
 
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from pellucid.render.colormaps import Legend, Limits, legend, levels, limits, palette
 from pellucid.render.figures import Canvas, Paper, points
+from pellucid.render.heading import Heading
 from pellucid.render.lettering import width, wrapped
 from pellucid.render.numbers import Real, number
-from pellucid.render.scripts import Label, around, broad_width, drawable, families, shows
+from pellucid.render.scripts import Label, around, drawable, families, shows
 
 Matrix = Float[np.ndarray | Tensor, "sentence sentence"]
 Matrices = Float[np.ndarray | Tensor, "layer sentence sentence"]
@@ -48,10 +49,10 @@ def similarity_matrix(
     side = count * cell
     hidden = [n for n, label in enumerate(labels, 1) if not shows(label)]
     named = LABELS if len(hidden) < count else 48
-    lines = [line for fact in facts for line in wrapped(drawable(fact), named + side + LEGEND, 15)]
-    header = MARGIN + (38 if title else 0) + 20 * len(lines) + (38 if groups else 12) + 22
+    heading = Heading.within(named + side + LEGEND, drawable(title), [drawable(fact) for fact in facts])
+    header = MARGIN + heading.height + (38 if groups else 12) + 22
     canvas = Canvas(2 * MARGIN + named + side + LEGEND, header + max(side, SMALLEST) + (30 if hidden else 0) + MARGIN, paper)
-    _heading(canvas, title, lines)
+    heading.draw(canvas, MARGIN, MARGIN)
     within = shared_limits([values], similarity)
     axes = canvas.image(colours(values, within), MARGIN + named, header, (side, side), "matrix")
     _divide(axes, groups, canvas.theme.ink, 2.0)
@@ -96,11 +97,11 @@ def similarity_strip(
     side, columns = count * cell, min(len(layers), 7)
     step, tall = (max(side, 150) + 18, side + 34 + 20 * max((len(c.split("\n")) for c in captions), default=0) + 12)
     across = columns * step
-    lines = [line for fact in facts for line in wrapped(drawable(fact), across + LEGEND, 15)]
-    header = MARGIN + (38 if title else 0) + 20 * len(lines) + 14
+    heading = Heading.within(across + LEGEND, drawable(title), [drawable(fact) for fact in facts])
+    header = MARGIN + heading.height + 14
     rows = -(-len(layers) // columns)
     canvas = Canvas(2 * MARGIN + across + LEGEND, header + max(rows * tall, SMALLEST) + MARGIN, paper)
-    _heading(canvas, title, lines)
+    heading.draw(canvas, MARGIN, MARGIN)
     within = shared_limits(arrays, similarity)
     for at, (array, layer) in enumerate(zip(arrays, layers, strict=True)):
         left, top = MARGIN + at % columns * step, header + at // columns * tall
@@ -129,10 +130,10 @@ def separation_curves(
     """
     if not curves:
         raise ValueError("no curve to draw")
-    lines = [line for fact in facts for line in wrapped(drawable(fact), size[0] - 2 * MARGIN, 14)]
-    top = MARGIN + (36 if title else 0) + 19 * len(lines) + 8
-    canvas = Canvas(size[0], size[1] + 19 * len(lines), paper)
-    _heading(canvas, title, lines, 14)
+    heading = Heading.within(size[0] - 2 * MARGIN, drawable(title), [drawable(fact) for fact in facts])
+    top = MARGIN + heading.height + 8
+    canvas = Canvas(size[0], size[1] + heading.height - 36, paper)
+    heading.draw(canvas, MARGIN, MARGIN)
     left = float(92)
     for at, name in enumerate(curves):
         shown = drawable(name)
@@ -233,20 +234,12 @@ def _text(
         )  # fmt: skip
 
 
-def _heading(canvas: Canvas, title: str, lines: Sequence[str], size: Real = 15) -> None:
-    shown = drawable(title)
-    while shown and broad_width(shown, 22) * 1.12 > canvas.width - 2 * MARGIN:  # bold is wider
-        shown = shown[:-2].rstrip("…") + "…"
-    _text(canvas, MARGIN, MARGIN - 6, shown, 22, bold=True)
-    _text(canvas, MARGIN, MARGIN + (32 if title else 0), "\n".join(lines), size, faint=True)
-
-
 def _group_names(canvas: Canvas, groups: Sequence[str], left: Real, top: Real, cell: int) -> None:
     start = 0
     for at in range(1, len(groups) + 1):
         if at == len(groups) or groups[at] != groups[start]:
             name = drawable(groups[start])
-            while len(name) > 1 and broad_width(name, 15) > (at - start) * cell:
+            while len(name) > 1 and width(name, 15) > (at - start) * cell:
                 name = name[:-2] + "…" if len(name) > 2 else name[:1]
             _text(canvas, left + (start + at) / 2 * cell, top, name, 15, align="center", bold=True, line="baseline")
             start = at
