@@ -46,6 +46,8 @@ def test_evidence_ends_in_plain_words(records):
     assert "no better than random: Another seed draws a map that has next to nothing in common with it" in done.stdout
     said = json.loads(shell("measure", "trust", paths(records)[0], "--json", cwd=records).stdout)
     assert said["results"][0]["verdict"] == "no better than random"
+    assert " probability " in done.stdout.splitlines()[1]
+    assert said["results"][0]["advantage_unit"] == "probability"
     assert {"advantage", "randomised", "seeds", "sentence", "advice", "cost"} <= set(said["results"][0])
 
 
@@ -58,3 +60,13 @@ def test_a_bad_record_is_named_and_the_others_go_on(records):
     unknown = shell("measure", "faithfulness", paths(records)[0], cwd=records)
     assert unknown.returncode == 2
     assert "no metric named 'faithfulness'" in unknown.stderr
+
+
+def test_a_contrast_is_said_with_both_classes_and_measured_in_logits(tmp_path):
+    asked = ("explain", "saliency", "observation:0", "--target", "espresso", "--against", "eggnog", "--no-trust", "--out", "maps")
+    assert "espresso rather than eggnog" in shell(*asked, cwd=tmp_path).stdout
+    (result,) = json.loads(shell(*asked, "--json", cwd=tmp_path).stdout)["results"]
+    assert (result["label"], result["against_label"]) == ("espresso", "eggnog")
+    assert result["against"] == 969
+    record = "maps/observation_0.saliency.safetensors"
+    assert " logit " in shell("measure", "trust", record, cwd=tmp_path).stdout.splitlines()[1]

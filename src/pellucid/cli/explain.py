@@ -128,7 +128,7 @@ def run(
     elif done:
         rows = [
             (
-                a["source"], a["label"], f"{a['probability']:.3f}", f"{a['error']:.2g}", f"{a['seconds']:.1f} s",
+                a["source"], _question(a), f"{a['probability']:.3f}", f"{a['error']:.2g}", f"{a['seconds']:.1f} s",
                 a["verdict"] or "-", a["picture"],
             )
             for a in done
@@ -138,6 +138,11 @@ def run(
         for verdict, evidence in told.items():
             click.echo(f"{verdict}: {evidence['sentence']} {evidence['advice']}")
     return 1 if failed else 0
+
+
+def _question(answer: Mapping[str, Any]) -> str:
+    rather = answer["against_label"]
+    return answer["label"] if rather is None else f"{answer['label']} rather than {rather}"
 
 
 def one(
@@ -177,6 +182,8 @@ def one(
         "source": source,
         "target": index,
         "label": classifier.labels[index],
+        "against": a.against,
+        "against_label": None if a.against is None else classifier.labels[a.against],
         "probability": float(classifier.values(images.features, a.target, "probability")),
         "error": a.worst_error,
         "error_name": a.error_name,

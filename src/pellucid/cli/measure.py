@@ -107,6 +107,7 @@ def trust(records: tuple[Path, ...], budget: float, seed: int, as_json: bool) ->
     The method runs again with another seed and on a network with random weights, and the pixels that it ranks first are removed
     beside others. This costs at most BUDGET times the explanation, or 120 network passes an image where that is more.
     """
+    from pellucid.pictures.images import advantage_unit
     from pellucid.trust import trust as trust_now
 
     def gathered(record: Any, model: Any, advance: Callable[[float], None]) -> Any:
@@ -115,14 +116,17 @@ def trust(records: tuple[Path, ...], budget: float, seed: int, as_json: bool) ->
     done, failed = _each(records, TRUST, gathered)
     if as_json:
         results = [
-            {"record": str(path), "image": name, "method": r.attribution.method, **found[n].to_json()}
+            {
+                "record": str(path), "image": name, "method": r.attribution.method,
+                "advantage_unit": advantage_unit(r.attribution), **found[n].to_json(),
+            }
             for path, r, found in done for n, name in enumerate(r.inputs.names)
         ]  # fmt: skip
         print_json({"results": results, "failed": failed})
         return 1 if failed else 0
     rows = [
         (
-            name, r.attribution.method, found[n].verdict, f"{found[n].advantage.value:+.3f}",
+            name, r.attribution.method, found[n].verdict, f"{found[n].advantage.value:+.3f} {advantage_unit(r.attribution)}",
             f"{found[n].advantage.low:+.3f} to {found[n].advantage.high:+.3f}", f"{found[n].randomised:.2f}",
             "-" if found[n].seeds is None else f"{found[n].seeds:.2f}",
         )

@@ -45,64 +45,77 @@ def draw(
         return explanation(
             [photograph_row(images.pixels), *map_rows(a, images)],
             title=f"{a.method}: {images.names[0]}",
-            facts=facts(model, images, a) + ([strip(found[0][0])] if found[0] is not None else []),
+            facts=facts(model, images, a) + ([strip(found[0][0], a)] if found[0] is not None else []),
             paper=paper,
         )
-    rows = [photograph_row(images.pixels)] + [
-        map_rows(a, images, evidence=on)[-1] for a, on in zip(attributions, found, strict=True)
-    ]
-    return sheet(columns(model, images, attributions[0] if attributions else None), rows, paper=paper)
+    # attributions for several questions say theirs below each picture, those for one above the photographs
+    one = len({(*a.target.tolist(), a.against) for a in attributions}) <= 1
+    heads = columns(model, images, attributions[0] if attributions else None)
+    rows = [photograph_row(images.pixels)]
+    for a, on in zip(attributions, found, strict=True):
+        asked = () if one else [head.answer for head in columns(model, images, a)]
+        rows.append(map_rows(a, images, evidence=on, asked=asked)[-1])
+    return sheet(heads if one else [Column(name) for name in images.names], rows, paper=paper)
 
 
 def columns(model: ImageClassifier, images: Images, attribution: Attribution | None = None) -> list[Column]:
     """What stands above each image: its name, the class it is explained for and that class's probability."""
     answers = model.predict(images, top=len(model.labels))
+    against = "" if attribution is None or attribution.against is None else model.labels[attribution.against]
     heads = []
     for i, name in enumerate(images.names):
         wanted = int(attribution.target[i]) if attribution is not None else answers[i][0].index
-        heads.append(Column(name, model.labels[wanted], next(p.probability for p in answers[i] if p.index == wanted)))
+        probability = next(p.probability for p in answers[i] if p.index == wanted)
+        heads.append(Column(name, model.labels[wanted], probability, against))
     return heads
 
 
-def map_rows(a: Attribution, images: Images, title: str | None = None, evidence: Trust | None = None) -> list[Row]:
-    """The maps by themselves and over the photographs; of LIME, the superpixels that its view selects. The last row has the
-    evidence below each image."""
+def map_rows(
+    a: Attribution, images: Images, title: str | None = None, evidence: Trust | None = None, asked: Sequence[str] = ()
+) -> list[Row]:
+    """The maps by themselves and over the photographs; of LIME, the superpixels that its view selects.
+
+    Below each image of the last row stand what was asked, where that is given, the error and the evidence.
+    """
     title = a.method if title is None else title
     note = option_text(a.options)
+    told = ["" if e == 0 else f"{a.error_name} {number(e, 2)}" for e in a.error.tolist()]
     if "segments" in a.extras:
-        captions = _with_evidence(
-            [f"R2 {number(float(r2), 2)}, {a.error_name} {number(float(e), 2)}" for r2, e in zip(a.fit, a.error, strict=True)],
-            evidence,
-        )
+        told = [f"R2 {number(float(r2), 2)}, {error}" for r2, error in zip(a.fit, told, strict=True)]
+    verdicts = [] if evidence is None else [_told(e, a) for e in evidence.evidence]
+    parts = zip(*(list(part) or [""] * len(told) for part in (asked, told, verdicts)), strict=True)
+    captions = ["\n".join(filter(None, lines)) for lines in parts]
+    if "segments" in a.extras:
         top, least = a.view.get("top"), float(a.view.get("min_weight", 0.0))
         chosen = superpixel_row(
             title, images.pixels, a.segments, a.segment_weights, a.unit,
             top=None if top is None else int(top), min_weight=least, captions=captions, note=note,
         )  # fmt: skip
         return [heatmap_row("weights", a.map(), a.unit, scale=scale_of(a)), chosen]
-    captions = _with_evidence([f"{a.error_name} {number(float(e), 2)}" if e > 0 else "" for e in a.error], evidence)
     return [
         heatmap_row("map", a.map(), a.unit, scale=scale_of(a)),
         overlay_row(title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note),
     ]
 
 
-def _with_evidence(captions: Sequence[str], evidence: Trust | None) -> list[str]:
-    """The captions, each with a line for the verdict and what it rests on."""
-    if evidence is None:
-        return list(captions)
-    lines = [f"{e.verdict}\n{number(e.advantage.value, 2)} over random" for e in evidence.evidence]
-    return ["\n".join(filter(None, pair)) for pair in zip(captions, lines, strict=True)]
+def _told(e: Evidence, a: Attribution) -> str:
+    """A line for the verdict and one for what it rests on."""
+    return f"{e.verdict}\n{number(e.advantage.value, 2)} {advantage_unit(a)} over random"
 
 
-def strip(e: Evidence) -> str:
+def strip(e: Evidence, a: Attribution) -> str:
     """The evidence on one map in a line: verdict, deletion against random, dependence on the weights, spread over seeds."""
     low, high = (number(value, 2) for value in (e.advantage.low, e.advantage.high))
     said = [
-        f"{e.verdict}: {number(e.advantage.value, 2)} over random order ({low} to {high})",
+        f"{e.verdict}: {number(e.advantage.value, 2)} {advantage_unit(a)} over random order ({low} to {high})",
         f"{number(e.randomised, 2)} left with random weights",
     ]
     return ", ".join(said + ([f"seeds agree {number(e.seeds, 2)}"] if e.seeds is not None else []))
+
+
+def advantage_unit(a: Attribution) -> str:
+    """What evidence measures the advantage over random orders in: `trust` removes pixels and looks at this output."""
+    return "probability" if a.against is None else "logit"
 
 
 def scale_of(a: Attribution) -> Scale:
@@ -116,7 +129,7 @@ def scale_of(a: Attribution) -> Scale:
 def facts(model: ImageClassifier, images: Images, a: Attribution) -> list[str]:
     """What must be known to read the picture of one image: the question, the answer, the work."""
     head = columns(model, images, a)[0]
-    rather = f" rather than {model.labels[a.against]}" if a.against is not None else ""
+    rather = f" rather than {head.against}" if head.against else ""
     error = f", {a.error_name} {number(a.worst_error, 2)}" if a.worst_error > 0 else ""
     passes = f"{a.work.forwards} forward and {a.work.backwards} backward passes"
     noted = [f"{key} {value}" for key, value in a.notes.items()]

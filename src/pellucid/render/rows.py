@@ -27,10 +27,14 @@ class Column:
     name: str
     target: str = ""
     probability: Real | None = None
+    against: str = ""
+    """The class that was subtracted, where the question was why this rather than that."""
 
     @property
     def answer(self) -> str:
-        return " ".join([self.target, percent(self.probability)]) if self.probability is not None else self.target
+        """`espresso 95 %`, and `espresso 95 %, rather than cup` where classes were contrasted."""
+        said = " ".join([self.target, percent(self.probability)]) if self.probability is not None else self.target
+        return f"{said}, rather than {self.against}" if self.against else said
 
 
 @final
