@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 import pellucid as pl
 from pellucid.attribution import Attribution
 from pellucid.measurement import Interval
+from pellucid.pictures.attention import draw_attention, draw_head_statistics, draw_overview
 from pellucid.trust import Evidence, Trust
 from tests.networks import seeded, smooth_cnn
 
@@ -52,3 +53,17 @@ def test_what_a_map_gains_over_random_orders_has_its_unit(model, images):
     sheet = said(pl.draw(model, images, [why, rather], evidence=[on(why), on(rather)]))
     assert "2.1 probability over random" in sheet
     assert "2.1 logit over random" in sheet
+
+
+def test_attention_says_which_text_and_how_its_heads_are_put_together():
+    encoder = pl.load("minilm")
+    tokens = encoder.read("The bank was steep.")
+    act = encoder.activations(tokens)
+    every = [pl.attend(act, n) for n in (1, 2)]
+    named = "“The bank was steep.”\nminilm: 7 tokens: [CLS] · The · bank · was · steep · . · [SEP]"
+    assert named in said(draw_overview(every, model="minilm"))
+    assert named in said(draw_head_statistics(pl.head_statistics(act), tokens=tokens, model="minilm"))
+    assert "“The bank was steep.”" in said(draw_attention(every[0]))
+    assert "attention weight, sum of 12 heads" in said(draw_attention(every[0], "heat"))
+    assert "attention weight, mean of 2 heads" in said(draw_attention(pl.attend(act, 1, [0, 1], combine="mean"), "heat"))
+    assert "attention weight\n" in said(draw_attention(pl.attend(act, 1, [3]), "heat")) + "\n"

@@ -116,7 +116,11 @@ def _attention(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block],
     advance(0.4)
     blocks.append(
         _picture(
-            draw_head_statistics, "Entropy, distance and favourite tokens of every head", head_statistics(act), model=enc.name
+            draw_head_statistics,
+            "Entropy, distance and favourite tokens of every head",
+            head_statistics(act),
+            tokens=act.tokens,
+            model=enc.name,
         )
     )
     effect = head_effect(enc, tokens, progress=lambda share: advance(0.5 + 0.4 * share))

@@ -63,7 +63,18 @@ def test_a_bad_record_is_named_and_the_others_go_on(records):
 
 
 def test_a_contrast_is_said_with_both_classes_and_measured_in_logits(tmp_path):
-    asked = ("explain", "saliency", "observation:0", "--target", "espresso", "--against", "eggnog", "--no-trust", "--out", "maps")
+    asked = (
+        "explain",
+        "saliency",
+        "observation:0",
+        "--target",
+        "espresso",
+        "--against",
+        "eggnog",
+        "--no-trust",
+        "--out",
+        "maps",
+    )
     assert "espresso rather than eggnog" in shell(*asked, cwd=tmp_path).stdout
     (result,) = json.loads(shell(*asked, "--json", cwd=tmp_path).stdout)["results"]
     assert (result["label"], result["against_label"]) == ("espresso", "eggnog")

@@ -70,7 +70,7 @@ def test_opacity_and_width_are_in_proportion_to_the_weight_and_no_line_is_invisi
 def test_the_legend_says_what_the_lines_and_the_columns_stand_for():
     values = np.eye(4) * 0.8
     found = texts(drawn(values, facts=["minilm: 4 tokens", "attention weight, sum of 2 heads"], title="Layer 3"))
-    assert {"0.800", "0.400", "0.160 or less", "weight; 4 lines", "given", "received", "Layer 3"} <= set(found)
+    assert {"0.800", "0.400", "0.160 or less", "attention weight; 4 lines", "given", "received", "Layer 3"} <= set(found)
     assert any("share of its row" in text.replace("\n", " ") for text in found)
     assert any("sum of 2 heads" in text.replace("\n", " ") for text in found)
 
@@ -191,3 +191,19 @@ def test_a_grid_writes_every_number_and_centres_signs_on_zero():
 def test_a_number_in_a_cell_is_short(value: float, text: str):
     assert short(value) == text
     assert len(short(-value)) <= 6
+
+
+def test_a_number_lies_inside_its_cell():
+    values = np.array([[-0.00821, -0.00123, 0.00982], [-7.2e-4, 123.0, 0.026]])
+    figure = head_grids([Panel("Loss", values, "bits", "symmetric")], [1, 2], [0, 1, 2])
+    png_bytes(figure)
+    axes = axes_of(figure, "Loss")
+    cell = axes.get_window_extent().width / 3
+    numbers = [text.get_window_extent() for text in axes.texts]
+    assert len(numbers) == 6
+    assert max(box.width for box in numbers) <= cell - 6
+
+
+def test_the_strength_of_lines_has_a_unit():
+    figure = drawn(np.eye(4), np.eye(4) > 0, unit="attention weight, sum of 12 heads")
+    assert "attention weight, sum of 12 heads; 4 lines" in texts(figure)

@@ -158,7 +158,9 @@ def _draw(
     if view == "overview":
         return [(view, pictures.draw_overview(seen, model=model))]
     if view == "statistics":
-        return [(view, pictures.draw_head_statistics(statistics, [a.layer for a in seen], first.heads, model=model))]
+        return [(view, pictures.draw_head_statistics(
+            statistics, [a.layer for a in seen], first.heads, tokens=first.tokens, model=model
+        ))]  # fmt: skip
     assert effect is not None
     return [(view, pictures.draw_head_effect(effect, model=model))]
 
@@ -212,17 +214,17 @@ def _tokens(tokens: "Tokens") -> list[dict[str, Any]]:
 def _print(
     view: str, seen: Sequence["Attention"], statistics: "HeadStatistics", effect: "HeadEffect | None", followed: Sequence[Any]
 ) -> None:
-    from pellucid.pictures.attention import part
+    from pellucid.pictures.attention import part, weight_of
 
     first = seen[0]
     if view in ("arcs", "heat"):
         found = [(a.layer, e.weight, a.labels[e.query], a.labels[e.key]) for a in seen for e in a.edges]
-        _pairs(found)
+        _pairs(found, weight_of(first))
     elif followed:
         _pairs([
             (a.layer, float(one[q, k]), a.labels[q], a.labels[k])
             for a, one in zip(seen, followed, strict=True) for q in range(len(one)) for k in range(len(one)) if q != k
-        ])  # fmt: skip
+        ], view)  # fmt: skip
     elif view == "statistics":
         table = {name: part(values, [a.layer for a in seen], first.heads) for name, values in statistics.table.items()}
         print_table(
@@ -241,9 +243,9 @@ def _print(
         click.echo(f"rank correlation of effect and attention over {effect.effect.numel()} heads: {effect.spearman:.2f}")
 
 
-def _pairs(found: list[tuple[int, float, str, str]]) -> None:
+def _pairs(found: list[tuple[int, float, str, str]], what: str) -> None:
     found = sorted(found, key=lambda one: -one[1])[:SHOWN]
-    print_table(("LAYER", "QUERY", "KEY", "WEIGHT"), [(str(n), query, key, f"{w:.3f}") for n, w, query, key in found])
+    print_table(("LAYER", "QUERY", "KEY", what.upper()), [(str(n), query, key, f"{w:.3f}") for n, w, query, key in found])
 
 
 def _rounded(values: Any) -> list[list[float]]:

@@ -19,6 +19,9 @@ from pellucid.render.heads import Panel, head_grids, overview
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LONGEST, MOST_NAMED = 240, 40
+"""Characters of a text and tokens of one that are repeated above a picture."""
+
 
 def draw_attention(
     attention: Attention, view: Literal["arcs", "heat"] = "arcs", *, model: str = "", paper: Paper = "light"
@@ -29,13 +32,21 @@ def draw_attention(
     """
     a = attention
     title = f"Attention in layer {a.layer}, head{'' if len(a.heads) == 1 else 's'} {ranges(a.heads)}"
-    facts = [_size(a.tokens, a.pooled, model), a.rule]
+    facts = [*_about(a.tokens, a.pooled, model), a.rule]
     if view == "arcs":
         roles = a.tokens.roles[0]
-        return arcs(a.labels, a.total, a.kept, a.given, a.received, a.heads, title=title, facts=facts, roles=roles, paper=paper)
+        return arcs(
+            a.labels, a.total, a.kept, a.given, a.received, a.heads,
+            unit=weight_of(a), title=title, facts=facts, roles=roles, paper=paper,
+        )  # fmt: skip
     if view == "heat":
-        return heat(a.labels, a.shown, title=title, facts=facts, paper=paper)
+        return heat(a.labels, a.shown, unit=weight_of(a), title=title, facts=facts, paper=paper)
     raise ValueError(f"no view named {view!r}; known: arcs, heat")
+
+
+def weight_of(a: Attention) -> str:
+    """What a weight of these heads together is: their sum is no share, and may be as large as they are many."""
+    return "attention weight" + (f", {a.combine} of {len(a.heads)} heads" if len(a.heads) > 1 else "")
 
 
 def draw_overview(layers: Sequence[Attention], *, model: str = "", paper: Paper = "light") -> "Figure":
@@ -43,7 +54,7 @@ def draw_overview(layers: Sequence[Attention], *, model: str = "", paper: Paper 
     first = layers[0]
     weights = torch.stack([a.per_head * strongest(a.per_head, a.mass) for a in layers])
     rule = "each head by itself; " + first.rule.replace(f", {first.combine} of {len(first.heads)} heads", "")
-    facts = [_size(first.tokens, first.pooled, model), rule]
+    facts = [*_about(first.tokens, first.pooled, model, every=True), rule]
     return overview(weights, [a.layer for a in layers], first.heads, title="Attention of every head", facts=facts, paper=paper)
 
 
@@ -62,7 +73,7 @@ def draw_followed(
     rule += "; special tokens hidden, not renormalised" if hide_special else ""
     axes = f"rows: token at layer {layer}; columns: token of the input"
     title = f"Attention {kind} from layer {layer} down to the input"
-    facts = [_size(tokens, pooled, model), rule]
+    facts = [*_about(tokens, pooled, model), rule]
     return heat(labels(tokens), weights, unit=unit, axes=axes, title=title, facts=facts, paper=paper)
 
 
@@ -71,10 +82,11 @@ def draw_head_statistics(
     layers: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
     *,
+    tokens: Tokens | None = None,
     model: str = "",
     paper: Paper = "light",
 ) -> "Figure":
-    """Every number of every head, or of those layers and heads: a grid of colours each."""
+    """Every number of every head, or of those layers and heads: a grid of colours each. `tokens` are the text to name."""
     count = statistics.entropy.shape
     layers = list(range(1, count[0] + 1)) if layers is None else list(layers)
     heads = list(range(count[1])) if heads is None else list(heads)
@@ -83,7 +95,10 @@ def draw_head_statistics(
         Panel(name, part(values, layers, heads), units.get(name, "share of attention, 0 to 1"))
         for name, values in statistics.table.items()
     ]
-    facts = [f"{model}{': ' if model else ''}means over the {statistics.queries} queries that are not special"]
+    facts = [] if tokens is None else _about(tokens, statistics.pooled, model, every=True)
+    facts.append(
+        f"means over the {statistics.queries} queries that are not special{'' if facts or not model else f', {model}'}"
+    )
     return head_grids(panels, layers, heads, title="What kind of head each one is", facts=facts, paper=paper)
 
 
@@ -99,7 +114,7 @@ def draw_head_effect(effect: HeadEffect, *, model: str = "", paper: Paper = "lig
     ]  # fmt: skip
     chosen = ", ".join(f"{c!r} {p:.3f}" for c, p in zip(effect.choices, effect.probability.tolist(), strict=True))
     facts = [
-        _size(effect.tokens, None, model),
+        *_about(effect.tokens, None, model),
         f"{'start and end of the answer' if answers else 'predicted words'}, with their probability: {chosen}",
         f"one head at a time set to zero; rank correlation of effect and attention over heads: {effect.spearman:.2f}",
     ]
@@ -125,6 +140,9 @@ def ranges(heads: Sequence[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
-def _size(tokens: Tokens, pooled: Pooling | None, model: str) -> str:
+def _about(tokens: Tokens, pooled: Pooling | None, model: str, every: bool = False) -> list[str]:
+    """The text as it was given, and how many tokens a network made of it; every one of few, for pictures that name none."""
+    texts = " ".join(f"“{text if len(text) <= LONGEST else text[:LONGEST].rstrip() + '…'}”" for text in tokens.texts[0])
     count = f"{tokens.lengths[0]} {'tokens' if pooled is None else 'words and special tokens'}"
-    return f"{model}: {count}" if model else count
+    named = f": {' · '.join(labels(tokens))}" if every and tokens.lengths[0] <= MOST_NAMED else ""
+    return [texts, f"{model}: {count}{named}" if model else count + named]

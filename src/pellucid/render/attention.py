@@ -35,6 +35,7 @@ def arcs(
     received: Float[np.ndarray | Tensor, "head token"],
     heads: Sequence[int],
     *,
+    unit: str = "attention weight",
     title: str = "",
     facts: Sequence[str] = (),
     roles: Sequence[str] = (),
@@ -80,7 +81,7 @@ def arcs(
     for name, amounts in (("given", given), ("received", received)):
         _columns(canvas, np.asarray(amounts, dtype=np.float64).T, heads, left[name], top, cell, name)
     foot = top + LINE * count + 20
-    _strokes(canvas, values, shown, foot)
+    _strokes(canvas, values, shown, foot, unit)
     bar = (wide - 2 * MARGIN - 40) // 2
     for name, amounts, at in (
         ("given by each query to the lines shown: share of its row; a column a head", given, MARGIN),
@@ -125,7 +126,9 @@ def stroke(share: Real) -> float:
     return max(THINNEST, WIDEST * float(share))
 
 
-def _strokes(canvas: Canvas, values: Float64[np.ndarray, "query key"], shown: Bool[np.ndarray, "query key"], top: Real) -> None:
+def _strokes(
+    canvas: Canvas, values: Float64[np.ndarray, "query key"], shown: Bool[np.ndarray, "query key"], top: Real, unit: str
+) -> None:
     """The legend of the lines: the strongest, half of it, and the least that is drawn to scale."""
     if not shown.any():
         canvas.text(MARGIN, top, "no edge to show: all attention goes to what is hidden", 14)
@@ -141,7 +144,7 @@ def _strokes(canvas: Canvas, values: Float64[np.ndarray, "query key"], shown: Bo
         axes.plot([0, 1], [0.5, 0.5], color=colour, linewidth=points(stroke(share)), solid_capstyle="butt")
         canvas.text(at + 52, top, text, 14)
         at += 52 + width(text, 14) + 28
-    canvas.text(at, top, f"weight; {int(shown.sum()):,} lines", 14, faint=True)
+    canvas.text(at, top, f"{unit}; {int(shown.sum()):,} lines", 14, faint=True)
 
 
 def _columns(

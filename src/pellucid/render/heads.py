@@ -1,5 +1,6 @@
 """All heads of all layers at once: their attention as small pictures, or numbers of theirs as grids of colours."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
@@ -15,13 +16,15 @@ from pellucid.render.colormaps import Legend, Limits, legend, limits, scores
 from pellucid.render.figures import Canvas, Paper, points
 from pellucid.render.heading import Heading
 from pellucid.render.heatmaps import heatmap
-from pellucid.render.lettering import fitted, wrapped
+from pellucid.render.lettering import fitted, width, wrapped
 from pellucid.render.numbers import number
 
 THUMBNAIL, BETWEEN, NUMBERS = 72, 6, 64
 """In pixels: a head's picture at least, the space around it, and the width of the layers' names."""
 CELL = (44, 30)
-"""Width and height of a cell that holds a number."""
+"""Least width, and height, of a cell that holds a number."""
+FIGURES = 12
+"""Size of the numbers in cells."""
 
 
 @final
@@ -98,7 +101,9 @@ def head_grids(
     for panel in panels:
         _check(np.asarray(panel.values), layers, heads)
     columns = min(columns, len(panels))
-    size = (CELL[0] * len(heads), CELL[1] * len(layers))
+    longest = max(width(short(value), FIGURES) for panel in panels for value in scores(panel.values).flat)
+    cell = (max(CELL[0], math.ceil(longest) + 12), CELL[1])
+    size = (cell[0] * len(heads), cell[1] * len(layers))
     across = max(NUMBERS + size[0], 340)
     bars = [_legend(p) for p in panels]
     said = max(len(wrapped("; ".join([bar.unit, *bar.notes]), across - NUMBERS, 13)) for bar in bars)
@@ -109,35 +114,38 @@ def head_grids(
     for index, (panel, bar) in enumerate(zip(panels, bars, strict=True)):
         left, above = MARGIN + index % columns * step[0], top + index // columns * step[1]
         canvas.text(left + NUMBERS, above, fitted(panel.title, across - NUMBERS, 17, bold=True), 17, bold=True)
-        _grid(canvas, panel, layers, heads, left + NUMBERS, above + 48)
+        _grid(canvas, panel, layers, heads, (left + NUMBERS, above + 48), cell)
         colour_bar(canvas, bar, left + NUMBERS, above + 48 + size[1] + 12, max(size[0], across - NUMBERS))
     return canvas.figure
 
 
-def _grid(canvas: Canvas, panel: Panel, layers: Sequence[int], heads: Sequence[int], left: int, top: int) -> None:
+def _grid(
+    canvas: Canvas, panel: Panel, layers: Sequence[int], heads: Sequence[int], corner: tuple[int, int], cell: tuple[int, int]
+) -> None:
+    left, top = corner
     values, within = scores(panel.values), _within(panel)
     picture = heatmap(values, within)
     axes = canvas.image(
-        picture.repeat(CELL[1], 0).repeat(CELL[0], 1), left, top, (CELL[0] * len(heads), CELL[1] * len(layers)), panel.title
+        picture.repeat(cell[1], 0).repeat(cell[0], 1), left, top, (cell[0] * len(heads), cell[1] * len(layers)), panel.title
     )
     light = picture @ np.array([0.299, 0.587, 0.114]) > 140
     for row, layer in enumerate(layers):
-        canvas.text(left - 10, top + row * CELL[1] + 7, f"layer {layer}", 13, align="right", faint=True)
+        canvas.text(left - 10, top + row * cell[1] + 7, f"layer {layer}", 13, align="right", faint=True)
         for at in range(len(heads)):
             axes.text(
-                (at + 0.5) * CELL[0], (row + 0.5) * CELL[1], short(values[row, at]), ha="center", va="center",
-                fontsize=points(12), color="#000000" if light[row, at] else "#ffffff", parse_math=False,
+                (at + 0.5) * cell[0], (row + 0.5) * cell[1], short(values[row, at]), ha="center", va="center",
+                fontsize=points(FIGURES), color="#000000" if light[row, at] else "#ffffff", parse_math=False,
             )  # fmt: skip
     for at, head in enumerate(heads):
-        canvas.text(left + (at + 0.5) * CELL[0], top - 20, str(head), 13, align="center", faint=True)
+        canvas.text(left + (at + 0.5) * cell[0], top - 20, str(head), 13, align="center", faint=True)
 
 
 def short(value: float) -> str:
-    """A number of at most five characters, such as 0.031, -0.12, 12.3 or 3e-5."""
+    """A number of at most five characters and a sign, such as 0.031, -0.12, 12 or 3e-5."""
     if abs(value) >= 10:
         return f"{value:.0f}"
     if value == 0 or abs(value) >= 0.001:
-        return number(value, 2 if abs(value) >= 0.0095 else 1)
+        return number(value, 2 if abs(value) >= 0.01 else 1)
     mantissa, exponent = f"{value:.0e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
