@@ -38,6 +38,25 @@ def test_colours_are_centred_on_zero_and_the_diagonal_is_grey() -> None:
     assert (far.low, far.high) == (0.0, 9.0)
 
 
+def test_similarities_of_one_sign_fill_the_range_there_is_and_the_bar_says_it() -> None:
+    values = np.array([[1.0, 0.83, 0.86], [0.83, 1.0, 0.93], [0.86, 0.93, 1.0]])
+    within = shared_limits([values], similarity=True)
+    assert (within.scale, within.low, within.high) == ("minmax", 0.83, 0.93)
+    assert len({tuple(colour) for colour in colours(values, within)[0]}) == 3
+    figure = similarity_matrix(values, [LABEL] * 3, "cosine similarity")
+    assert {"0.830", "0.930"} <= set(texts(figure))
+    assert "0.86" in texts(figure)
+
+
+def test_the_legend_keeps_the_margin() -> None:
+    for figure in (
+        similarity_matrix(matrix(4), [LABEL] * 4, "cosine similarity"),
+        similarity_strip(np.stack([matrix(4)] * 7), range(7), "cosine similarity"),
+    ):
+        png_bytes(figure)
+        assert min(text.get_window_extent().y0 for text in figure.texts if text.get_text()) >= 20
+
+
 def test_cells_hold_their_numbers_up_to_twelve_sentences() -> None:
     values = matrix(12)
     shown = texts(similarity_matrix(values, [LABEL] * 12, "cosine similarity"))

@@ -20,8 +20,8 @@ Matrices = Float[np.ndarray | Tensor, "layer sentence sentence"]
 Curve = Float[np.ndarray | Tensor, " layer"]
 MARGIN, LABELS, LEGEND = 28, 380, 190
 """In pixels: around everything, and the widths of the sentences and of the legend."""
-SMALLEST = 280
-"""The height that a legend takes."""
+TALLEST = 300.0
+"""Of a legend's bar."""
 NUMBERED = 12
 """Sentences up to which the cells hold their numbers."""
 
@@ -39,9 +39,9 @@ def similarity_matrix(
 ) -> Figure:
     """One matrix, a row and a column a sentence, numbered from 1, with numbers in the cells of up to twelve sentences.
 
-    Similarities diverge from zero in the middle; distances go from zero up. The diagonal, where a sentence meets itself, is
-    left out. `groups` is the sense of each sentence: a line divides neighbours of two senses. A sentence whose letters no
-    installed font has stands there by its number alone.
+    Similarities of both signs diverge from zero in the middle, those of one fill the range there is; distances go from zero up.
+    The diagonal, where a sentence meets itself, is left out. `groups` is the sense of each sentence: a line divides neighbours
+    of two senses. A sentence whose letters no installed font has stands there by its number alone.
     """
     values = _square(matrix, labels, groups)
     count = len(values)
@@ -51,9 +51,11 @@ def similarity_matrix(
     named = LABELS if len(hidden) < count else 48
     heading = Heading.within(named + side + LEGEND, drawable(title), [drawable(fact) for fact in facts])
     header = MARGIN + heading.height + (38 if groups else 12) + 22
-    canvas = Canvas(2 * MARGIN + named + side + LEGEND, header + max(side, SMALLEST) + (30 if hidden else 0) + MARGIN, paper)
-    heading.draw(canvas, MARGIN, MARGIN)
     within = shared_limits([values], similarity)
+    made, tall = _legend(within, unit, similarity), max(side, 160)
+    below = header + max(side, _bar_height(made, tall))
+    canvas = Canvas(2 * MARGIN + named + side + LEGEND, below + (30 if hidden else 0) + MARGIN, paper)
+    heading.draw(canvas, MARGIN, MARGIN)
     axes = canvas.image(colours(values, within), MARGIN + named, header, (side, side), "matrix")
     _divide(axes, groups, canvas.theme.ink, 2.0)
     if count <= NUMBERED:
@@ -68,11 +70,11 @@ def similarity_matrix(
             name = around(label, LABELS - 56, size) if cell >= 12 else ""
             _text(canvas, MARGIN + named - 12, header + middle + 0.36 * size, name, size, align="right", line="baseline")
             _text(canvas, MARGIN, header + middle + 0.36 * size, str(row + 1), size, faint=True, line="baseline")
-    _bar(canvas, _legend(within, unit), MARGIN + named + side + 24, header, max(side, 160))
+    _bar(canvas, made, MARGIN + named + side + 24, header, tall)
     if hidden:
         which = "these sentences" if len(hidden) == count else f"sentence {', '.join(map(str, hidden[:20]))}"
         which = f"by number alone, as no installed font has the letters of {which}"
-        _text(canvas, MARGIN, header + max(side, SMALLEST) + 12, which, 13, faint=True)
+        _text(canvas, MARGIN, below + 12, which, 13, faint=True)
     return canvas.figure
 
 
@@ -100,9 +102,11 @@ def similarity_strip(
     heading = Heading.within(across + LEGEND, drawable(title), [drawable(fact) for fact in facts])
     header = MARGIN + heading.height + 14
     rows = -(-len(layers) // columns)
-    canvas = Canvas(2 * MARGIN + across + LEGEND, header + max(rows * tall, SMALLEST) + MARGIN, paper)
-    heading.draw(canvas, MARGIN, MARGIN)
     within = shared_limits(arrays, similarity)
+    made = _legend(within, unit, similarity)
+    legend_height = 26 + _bar_height(made, max(side, 160))
+    canvas = Canvas(2 * MARGIN + across + LEGEND, header + max(rows * tall, legend_height) + MARGIN, paper)
+    heading.draw(canvas, MARGIN, MARGIN)
     for at, (array, layer) in enumerate(zip(arrays, layers, strict=True)):
         left, top = MARGIN + at % columns * step, header + at // columns * tall
         _text(canvas, left, top, f"layer {layer}", 15, bold=True)
@@ -110,7 +114,7 @@ def similarity_strip(
         _divide(axes, groups, canvas.theme.ink, 1.2)
         if captions:
             _text(canvas, left, top + side + 32, drawable(captions[at]), 13, faint=True)
-    _bar(canvas, _legend(within, unit), MARGIN + across + 12, header + 26, max(side, 160))
+    _bar(canvas, made, MARGIN + across + 12, header + 26, max(side, 160))
     return canvas.figure
 
 
@@ -165,9 +169,15 @@ def separation_curves(
 
 
 def shared_limits(matrices: Sequence[Float[np.ndarray, "sentence sentence"]], similarity: bool) -> Limits:
-    """Between which numbers the colours are spread: everything but the diagonals. Symmetric about zero for similarities."""
+    """Between which numbers the colours are spread: everything but the diagonals.
+
+    From the smallest to the largest similarity, symmetric about zero where they have both signs; distances from zero up.
+    """
     off = ~np.eye(len(matrices[0]), dtype=bool)
-    return limits([matrix[off][None] for matrix in matrices], "symmetric" if similarity else "magnitude")
+    values = [matrix[off][None] for matrix in matrices]
+    signs = {bool(one) for part in values for one in np.unique(part[part != 0] > 0)}
+    scale = "magnitude" if not similarity else "symmetric" if len(signs) == 2 else "minmax"
+    return limits(values, scale)
 
 
 def decimals(values: Float[np.ndarray, "sentence sentence"]) -> int:
@@ -184,9 +194,9 @@ def colours(matrix: Float[np.ndarray, "sentence sentence"], within: Limits) -> U
     return table
 
 
-def _legend(within: Limits, unit: str) -> Legend:
+def _legend(within: Limits, unit: str, similarity: bool) -> Legend:
     made = legend([within], unit, signs=("alike", "opposed"))
-    notes = made.notes if within.scale == "symmetric" else ("darker is nearer",)
+    notes = made.notes if within.scale == "symmetric" else ("lighter is more alike" if similarity else "darker is nearer",)
     return Legend(made.colours, made.ticks, unit, (*notes, "grey: a sentence and itself"))
 
 
@@ -198,7 +208,7 @@ def _numbers(axes: Axes, values: Float[np.ndarray, "sentence sentence"], within:
         if row == column:
             continue
         value = float(values[row, column])
-        shown = f"{value:.{digits}f}" if within.scale == "symmetric" else number(value)
+        shown = number(value) if within.scale == "magnitude" else f"{value:.{digits}f}"
         shade = "#101214" if bright[row, column] > 135 else "#ffffff"
         axes.text(column, row, shown, ha="center", va="center", fontsize=points(14), color=shade, parse_math=False)
 
@@ -212,13 +222,21 @@ def _divide(axes: Axes, groups: Sequence[str], ink: str, thickness: float) -> No
 
 def _bar(canvas: Canvas, made: Legend, left: Real, top: Real, height: Real) -> None:
     """An upright colour bar with its numbers, its unit and notes below it."""
-    height = min(float(height), 300.0)
+    height = min(float(height), TALLEST)
     canvas.strip(made.colours[::-1, None], left, top, (16, round(height)), "legend")
     for place, text in made.ticks:
         edge = {0.0: 17.0, 1.0: 0.0}.get(place, 9.0)
         canvas.text(left + 24, top + (1 - place) * height - edge, text, 14)
-    words = [part for note in (made.unit, *made.notes) for part in wrapped(note, LEGEND - 36, 13)]
-    canvas.text(left, top + height + 8, "\n".join(words), 13, faint=True)
+    canvas.text(left, top + height + 8, "\n".join(_words(made)), 13, faint=True)
+
+
+def _bar_height(made: Legend, height: Real) -> int:
+    """With what is said below the bar."""
+    return round(min(float(height), TALLEST)) + 8 + 18 * len(_words(made))
+
+
+def _words(made: Legend) -> list[str]:
+    return [part for note in (made.unit, *made.notes) for part in wrapped(note, LEGEND - 36, 13)]
 
 
 def _text(
