@@ -8,6 +8,7 @@ import pellucid as pl
 from pellucid.attribution import Attribution
 from pellucid.measurement import Interval
 from pellucid.pictures.attention import draw_attention, draw_head_statistics, draw_overview
+from pellucid.pictures.images import draw_filters, draw_where, filter_names
 from pellucid.trust import Evidence, Trust
 from tests.networks import seeded, smooth_cnn
 
@@ -67,3 +68,30 @@ def test_attention_says_which_text_and_how_its_heads_are_put_together():
     assert "attention weight, sum of 12 heads" in said(draw_attention(every[0], "heat"))
     assert "attention weight, mean of 2 heads" in said(draw_attention(pl.attend(act, 1, [0, 1], combine="mean"), "heat"))
     assert "attention weight\n" in said(draw_attention(pl.attend(act, 1, [3]), "heat")) + "\n"
+
+
+def test_a_rectified_map_is_not_called_a_magnitude(model, images):
+    a = pl.explain(model, images, method="grad_cam", layer="3")
+    text = said(pl.draw(model, images, a)).replace("\n", " ")
+    assert "only what speaks for the target" in text
+    assert "magnitude" not in text
+    assert "1 forward pass and 1 backward pass, layer 3" in text
+    assert "magnitude, no sign" in said(pl.draw(model, images, pl.explain(model, images, method="saliency")))
+
+
+def test_the_error_is_said_once_and_all_bars_stand_at_one_height(model, images):
+    a = pl.explain(model, images, method="lime", samples=60, segments=9)
+    figure = pl.draw(model, images, a)
+    text = said(figure)
+    assert text.count(a.error_name) == text.count("R2") == 1
+    bars = [axes.get_position().y0 for axes in figure.axes if str(axes.get_label()).endswith("legend")]
+    assert len(bars) == 2
+    assert bars[0] == bars[1]
+
+
+def test_pictures_of_filters_name_the_layer_and_of_the_last_one_the_classes(model, images):
+    assert "3: where its filters fire" in said(draw_where(model, images, "3", [0, 1]))
+    assert filter_names(model, "3", [0, 2]) == ["filter 0", "filter 2"]
+    names = filter_names(model, "7", [0, 2])
+    assert names == ["filter 0, cup", "filter 2, dog"]
+    assert all(name in said(draw_filters(pl.filters(model, "7", [0, 2], steps=2), names=names)) for name in names)

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from pellucid.render import colormaps
 from pellucid.render.colormaps import LEVELS, Limits, legend, levels, limits, palette
+from pellucid.render.heatmaps import heatmap
 
 MIDDLE = LEVELS // 2
 finite = arrays(np.float64, (3, 4), elements=st.floats(-1e300, 1e300, allow_subnormal=False))
@@ -124,3 +125,12 @@ def test_the_palette_is_perceived_by_lightness_too():
     assert (np.diff(luma[: MIDDLE + 1]) > -1).all()
     assert (np.diff(luma[MIDDLE:]) < 1).all()
     assert (np.diff(palette("magnitude") @ np.array([0.299, 0.587, 0.114])) > -1).all()
+
+
+def test_the_bar_of_a_map_without_a_range_has_one_colour_and_says_so():
+    for scale in ("symmetric", "magnitude", "minmax"):
+        zero = np.zeros((2, 2))
+        within = limits(zero, scale)
+        bar = legend([within], "logit")
+        assert {tuple(one) for one in bar.colours} == {tuple(heatmap(zero, within)[0, 0])}
+        assert bar.notes == ("every score is 0",)

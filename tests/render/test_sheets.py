@@ -172,7 +172,10 @@ def test_a_superpixel_row_says_what_it_shows():
     weights = np.array([[0.2, -0.3, 0.1, 0.0]])
     row = superpixel_row("LIME", PIXELS[:1], segments, weights, "logit per superpixel", top=2, min_weight=0.05)
     assert row.legend is not None
-    assert row.legend.text == "from against to for logit per superpixel; the 2 heaviest superpixels of weight 0.05 or more"
+    assert row.legend.text == (
+        "from -0.300 to 0.300 logit per superpixel; red for, blue against; the 2 heaviest superpixels of weight 0.05 or more, "
+        "the heavier the stronger"
+    )
 
 
 def test_bad_input_is_named():

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
-from pellucid.render.heatmaps import AGAINST, FOR
+from pellucid.render.heatmaps import AGAINST
 from pellucid.render.superpixels import selected, superpixels
 
 WEIGHTS = np.array([0.3, -0.5, 0.04, 0.0, -0.05])
 SEGMENTS = np.repeat(np.repeat(np.arange(4).reshape(2, 2), 10, 0), 10, 1)
 PIXELS = np.full((20, 20, 3), 100, np.uint8)
+TIMES = 22
+"""By how much so small a photograph is enlarged."""
 
 
 def test_the_heaviest_are_selected_first_and_then_the_light_ones_dropped():
@@ -19,23 +21,33 @@ def test_the_heaviest_are_selected_first_and_then_the_light_ones_dropped():
 
 def test_selected_superpixels_are_red_or_blue_and_the_rest_is_as_it_was():
     drawn = superpixels(PIXELS, SEGMENTS, WEIGHTS[:4], top=2).astype(int)
-    red, blue, rest = drawn[5, 5], drawn[5, 15], drawn[15, 15]
+    assert drawn.shape == (20 * TIMES, 20 * TIMES, 3)
+    red, blue, rest = (drawn[row * TIMES, column * TIMES] for row, column in ((5, 5), (5, 15), (15, 15)))
     assert red[0] > red[2] + 30
     assert blue[2] > blue[0] + 30
     assert rest.tolist() == [100, 100, 100]
-    assert drawn[9, 5].tolist() == list(FOR)
-    assert drawn[9, 15].tolist() == list(AGAINST)
+    edge = drawn[10 * TIMES - 1, 15 * TIMES]
+    assert edge.tolist() == list(AGAINST)  # the heaviest, so its outline lets nothing through
+    assert drawn[10 * TIMES - 2, 15 * TIMES].tolist() == blue.tolist()  # and is one pixel of the picture wide
+
+
+def test_the_heavier_the_stronger():
+    drawn = superpixels(PIXELS, SEGMENTS, np.array([1.0, 0.3, 0.02, -1.0])).astype(int)
+    strong, weak, noise, against = (drawn[row * TIMES, column * TIMES] for row, column in ((5, 5), (5, 15), (15, 5), (15, 15)))
+    redness = [int(one[0] - one[2]) for one in (strong, weak, noise)]
+    assert redness[0] > 2 * redness[1] > 4 * redness[2] >= 0
+    assert against[2] - against[0] > 30
 
 
 def test_all_superpixels_are_outlined_and_selected_ones_have_a_white_edge_outside():
     drawn = superpixels(PIXELS, SEGMENTS, WEIGHTS[:4], top=2)
-    assert drawn[10, 5].tolist() == [255, 255, 255]
-    assert drawn[15, 10].tolist() == [146, 146, 146]
+    assert drawn[10 * TIMES, 5 * TIMES].tolist() == [255, 255, 255]
+    assert drawn[15 * TIMES, 10 * TIMES].tolist() == [146, 146, 146]
 
 
 def test_nothing_selected_leaves_the_colours():
     drawn = superpixels(PIXELS, SEGMENTS, np.zeros(4))
-    assert drawn[5, 5].tolist() == [100, 100, 100]
+    assert drawn[5 * TIMES, 5 * TIMES].tolist() == [100, 100, 100]
 
 
 def test_bad_input_is_named():

@@ -46,7 +46,7 @@ def run(
     from pellucid.methods.filters import filters as ascent
     from pellucid.models.layer_maps import filter_layer
     from pellucid.models.load import load_classifier
-    from pellucid.pictures.images import draw_filters, draw_patches, draw_where
+    from pellucid.pictures.images import draw_filters, draw_patches, draw_where, filter_names
     from pellucid.render.figures import save
     from pellucid.store import write_whole
     from pellucid.stream import bounded, drain
@@ -63,7 +63,8 @@ def run(
     stem = re.sub(r"[^\w.-]", "_", layer)
     record = write_whole(out / f"{stem}.filters.safetensors", made.to_record())
     files = {"filters": out / f"{stem}.filters.png"}
-    save(draw_filters(made), files["filters"])
+    names = filter_names(classifier, layer, made.filters.tolist())
+    save(draw_filters(made, names=names), files["filters"])
     if images is not None:
         files |= {"where": out / f"{stem}.where.png"}
         save(draw_where(classifier, images, layer, chosen), files["where"])
@@ -82,8 +83,8 @@ def run(
         print_json({"layer": layer, "model": classifier.name, "results": results, "pictures": shown, "record": str(record)})
     else:
         rows = [
-            (str(r["filter"]), r["start"], f"{r['before']:.3g}", "silent" if r["dead"] else f"{r['after']:.3g}")
-            for r in results
+            (name.removeprefix("filter "), r["start"], f"{r['before']:.3g}", "silent" if r["dead"] else f"{r['after']:.3g}")
+            for name, r in zip(names, results, strict=True)
         ]
         print_table(("FILTER", "START", "ACTIVATION BEFORE", "AFTER"), rows)
         for key, path in files.items():

@@ -1,6 +1,7 @@
 """Attributions and filters as pictures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -42,8 +43,9 @@ def draw(
     found = found or [None] * len(attributions)
     if len(images) == 1 and len(attributions) == 1:
         a = attributions[0]
+        *before, last = map_rows(a, images)
         return explanation(
-            [photograph_row(images.pixels), *map_rows(a, images)],
+            [photograph_row(images.pixels), *before, replace(last, captions=("",))],  # the facts say it
             title=f"{a.method}: {images.names[0]}",
             facts=facts(model, images, a) + ([strip(found[0][0], a)] if found[0] is not None else []),
             paper=paper,
@@ -92,10 +94,13 @@ def map_rows(
             top=None if top is None else int(top), min_weight=least, captions=captions, note=note,
         )  # fmt: skip
         return [heatmap_row("weights", a.map(), a.unit, scale=scale_of(a)), chosen]
+    meaning = "only what speaks for the target, the rest dropped" if a.options.get("rectify") else ""
     return [
-        heatmap_row("map", a.map(), a.unit, scale=scale_of(a)),
-        overlay_row(title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note),
-    ]
+        heatmap_row("map", a.map(), a.unit, scale=scale_of(a), meaning=meaning),
+        overlay_row(
+            title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note, meaning=meaning
+        ),
+    ]  # fmt: skip
 
 
 def _told(e: Evidence, a: Attribution) -> str:
@@ -130,10 +135,12 @@ def facts(model: ImageClassifier, images: Images, a: Attribution) -> list[str]:
     """What must be known to read the picture of one image: the question, the answer, the work."""
     head = columns(model, images, a)[0]
     rather = f" rather than {head.against}" if head.against else ""
-    error = f", {a.error_name} {number(a.worst_error, 2)}" if a.worst_error > 0 else ""
-    passes = f"{a.work.forwards} forward and {a.work.backwards} backward passes"
-    noted = [f"{key} {value}" for key, value in a.notes.items()]
-    return [f"{head.target}{rather}, probability {percent(head.probability or 0.0)}", ", ".join([passes + error, *noted])]
+    kinds = (("forward pass", a.work.forwards), ("backward pass", a.work.backwards))
+    told = [" and ".join(f"{n:,} {kind}{'' if n == 1 else 'es'}" for kind, n in kinds if n) or "no network pass"]
+    told += [f"R2 {number(float(a.fit[0]), 2)}"] if "segments" in a.extras else []
+    told += [f"{a.error_name} {number(a.worst_error, 2)}"] if a.worst_error > 0 else []
+    told += [f"{key} {value}" for key, value in a.notes.items()]
+    return [f"{head.target}{rather}, probability {percent(head.probability or 0.0)}", ", ".join(told)]
 
 
 def option_text(options: Mapping[str, OptionValue]) -> str:
@@ -141,11 +148,18 @@ def option_text(options: Mapping[str, OptionValue]) -> str:
     return ", ".join(f"{name} {value}" for name, value in options.items() if value != "" and name != "seed")
 
 
-def draw_filters(made: FilterImage, *, paper: Paper = "light") -> Figure:
-    """The pictures made for filters, each over the curve of its activation."""
+def filter_names(model: ImageClassifier, layer: str, filters: Sequence[int]) -> list[str]:
+    """`filter 3`; of the layer that gives the classes their values, the class as well: `filter 3, tiger shark`."""
+    classes = next((one.shape == (len(model.labels),) for one in model.layers if one.name == layer), False)
+    return [f"filter {f}, {model.labels[f]}" if classes else f"filter {f}" for f in filters]
+
+
+def draw_filters(made: FilterImage, *, names: Sequence[str] = (), paper: Paper = "light") -> Figure:
+    """The pictures made for filters, each over the curve of its activation; `names` are those of the filters, one a picture."""
+    names = names or [f"filter {f}" for f in made.filters.tolist()]
     titles = [
-        f"filter {f}{'' if start == 'noise' else f' from {start}'}{' (silent)' if dead else ''}"
-        for f, start, dead in zip(made.filters.tolist(), made.starts, made.dead.tolist(), strict=True)
+        f"{name}{'' if start == 'noise' else f' from {start}'}{' (silent)' if dead else ''}"
+        for name, start, dead in zip(names, made.starts, made.dead.tolist(), strict=True)
     ]
     whole = not made.objective.isnan().any()  # in mid-stream some pictures lag behind
     return filter_sheet(
@@ -158,10 +172,11 @@ def draw_where(model: ImageClassifier, images: Images, layer: str, filters: Sequ
     """Where each filter fires on each image: images in columns, filters in rows, each row on one scale."""
     maps = filter_maps(model, images, layer, filters).upsampled()
     rows = [
-        overlay_row(f"filter {f}", maps[:, i], images.pixels, "activation", shared=True, signs=("above zero", "below"))
-        for i, f in enumerate(filters)
+        overlay_row(name, maps[:, i], images.pixels, "activation", shared=True, signs=("above zero", "below"))
+        for i, name in enumerate(filter_names(model, layer, filters))
     ]
-    return sheet(columns(model, images), [photograph_row(images.pixels), *rows], paper=paper)
+    title = f"{layer}: where its filters fire"
+    return sheet(columns(model, images), [photograph_row(images.pixels), *rows], title, paper=paper)
 
 
 def draw_patches(patches: Sequence[Patch], layer: str, *, columns: int = 6, paper: Paper = "light") -> Figure:

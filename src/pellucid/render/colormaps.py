@@ -116,21 +116,29 @@ def legend(
     unit: str,
     colours: UInt8[np.ndarray, "level 3"] | None = None,
     signs: tuple[str, str] = ("for", "against"),
+    meaning: str = "",
 ) -> Legend:
     """The legend of maps drawn within these limits; one for all of them only if their limits are all the same.
 
-    Otherwise the ends of the bar are called by what they are, and `caption` says each map's numbers.
+    Otherwise the ends of the bar are called by what they are, and `caption` says each map's numbers. `meaning` is said in the
+    place of what the scale says by itself. Where all scores are one number, the bar has the colour of that one alone.
     """
     first = each[0]
     colours = palette(first.scale) if colours is None else colours
     cut = max(one.beyond for one in each)
     notes = [f"{'' if len(each) == 1 else 'up to '}{percent(cut)} lie beyond"] if cut else []
-    meaning = {
-        "symmetric": f"red {signs[0]}, blue {signs[1]}",
-        "magnitude": "magnitude, no sign",
-        "minmax": "smallest to largest score",
-    }
-    notes = [meaning[first.scale], *notes]
+    meaning = (
+        meaning
+        or {
+            "symmetric": f"red {signs[0]}, blue {signs[1]}",
+            "magnitude": "magnitude, no sign",
+            "minmax": "smallest to largest score",
+        }[first.scale]
+    )
+    notes = [meaning, *notes]
+    if all(one.low == one.high == first.low for one in each):
+        only = colours[[len(colours) // 2 if first.scale == "symmetric" else 0]].repeat(len(colours), 0)
+        return Legend(only, _ticks(first, "", ""), unit, (f"every score is {number(first.low)}",))
     if all((one.low, one.high) == (first.low, first.high) for one in each):
         return Legend(colours, _ticks(first, number(first.low), number(first.high)), unit, tuple(notes))
     low, high = {"symmetric": ("-max", "+max"), "magnitude": ("0", "max"), "minmax": ("0 = min", "1 = max")}[first.scale]

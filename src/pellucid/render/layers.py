@@ -82,7 +82,7 @@ def layer_grid(
         shares = [percent(min(max(float(v), 0.0), 1.0)) for v in np.asarray(explained)[n, :2]]
         _name_axes(axes, [f"{axis} {c + 1}: {share} of the variance" for c, share in enumerate(shares)], canvas.theme)
         caption = f"trustworthiness {number(float(np.asarray(trustworthiness)[n]), 2)}"
-        more = f", {dropped} words without room for a label" if dropped else ""
+        more = f", {dropped} word{'' if dropped == 1 else 's'} without room for a label" if dropped else ""
         canvas.text(left, top + PANEL[1] + 76, fitted(caption + more, PANEL[0], 13), 13, faint=True)
     return canvas.figure
 

@@ -1,7 +1,7 @@
 """The rows of a sheet: pictures of many images by one method, ready to be set side by side by `sheets` or `page`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid.render import colormaps, heatmaps
 from pellucid.render.colormaps import Legend, Limits, Scale
 from pellucid.render.numbers import Real, percent
-from pellucid.render.superpixels import superpixels
+from pellucid.render.superpixels import TINT, superpixels, weight_limits
 
 Maps = Float[np.ndarray | Tensor, "batch height width"]
 Photographs = UInt8[np.ndarray | Tensor, "image rows columns 3"]
@@ -69,11 +69,12 @@ def heatmap_row(
     shared: bool = False,
     captions: Sequence[str] = (),
     note: str = "",
+    meaning: str = "",
 ) -> Row:
     """The maps by themselves; `shared` spreads all of them between the same limits, so that they compare in strength."""
     each = _limits(maps, scale, quantile, shared)
     images = tuple(heatmaps.heatmap(one, within) for one, within in zip(maps, each, strict=True))
-    legend = colormaps.legend(each, unit)
+    legend = colormaps.legend(each, unit, meaning=meaning)
     return Row(title, images, _captions(len(images), captions, each), legend, note, exact=True)
 
 
@@ -90,13 +91,17 @@ def overlay_row(
     note: str = "",
     strength: Real = heatmaps.STRENGTH,
     signs: tuple[str, str] = ("for", "against"),
+    meaning: str = "",
 ) -> Row:
-    """The maps as veils over the photographs in grey; `signs` says in the legend what above and below zero mean."""
+    """The maps as veils over the photographs in grey.
+
+    `signs` says in the legend what above and below zero mean, `meaning` what the scores are where that is not enough.
+    """
     if len(maps) != len(pixels):
         raise ValueError(f"{len(maps)} maps for {len(pixels)} photographs; give one an image")
     each = _limits(maps, scale, quantile, shared)
     images = tuple(heatmaps.overlay(m, p, within, strength) for m, p, within in zip(maps, pixels, each, strict=True))
-    legend = colormaps.legend(each, unit, heatmaps.veil_palette(each[0], strength), signs)
+    legend = colormaps.legend(each, unit, heatmaps.veil_palette(each[0], strength), signs, meaning)
     return Row(title, images, _captions(len(images), captions, each), legend, note)
 
 
@@ -112,14 +117,15 @@ def superpixel_row(
     captions: Sequence[str] = (),
     note: str = "",
 ) -> Row:
-    """The photographs with the heaviest superpixels tinted, red for and blue against."""
+    """The photographs with the heaviest superpixels tinted by their weight, red for and blue against."""
     three = zip(pixels, segments, weights, strict=True)
     images = tuple(superpixels(p, s, w, top, min_weight) for p, s, w in three)
-    shown = ["all superpixels" if top is None else f"the {top} heaviest superpixels"]
-    shown += [f"of weight {min_weight:g} or more"] if min_weight else []
-    two = np.repeat(np.array([heatmaps.AGAINST, heatmaps.FOR], np.uint8), 2, axis=0)
-    legend = Legend(two, ((0.0, "against"), (1.0, "for")), unit, (" ".join(shown),))
-    return Row(title, images, _captions(len(images), captions), legend, note)
+    shown = "all superpixels" if top is None else f"the {top} heaviest superpixels"
+    shown += f" of weight {min_weight:g} or more" if min_weight else ""
+    each = [weight_limits(one) for one in weights]
+    legend = colormaps.legend(each, unit, heatmaps.veil_palette(each[0], TINT))
+    legend = replace(legend, notes=(*legend.notes, f"{shown}, the heavier the stronger"))
+    return Row(title, images, _captions(len(images), captions, each), legend, note)
 
 
 def _limits(maps: Maps, scale: Scale, quantile: Real, shared: bool) -> list[Limits]:

@@ -6,10 +6,14 @@ from skimage.morphology import dilation
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
-from pellucid.render.heatmaps import AGAINST, FOR, Pixels, as_pixels, greyed
+from pellucid.render.colormaps import Limits, limits
+from pellucid.render.heatmaps import Pixels, as_pixels, greyed, laid_over, veil
 from pellucid.render.numbers import Real
 
-TINT, FAINT = 0.5, 0.3
+TINT, FAINT = 0.7, 0.3
+"""Opacity of the heaviest superpixel, and of the outlines of those that are not shown."""
+SIDE = 448
+"""In pixels: to about that a smaller photograph is enlarged."""
 WHITE = (255, 255, 255)
 
 
@@ -37,34 +41,41 @@ def superpixels(
     weights: Float[np.ndarray | Tensor, " segment"],
     top: int | None = None,
     min_weight: Real = 0.0,
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "tall wide 3"]:
     """The photograph with the selected superpixels outlined and tinted over grey, red for and blue against; the rest as it is.
 
-    Inside the outlines no colour is the photograph's own, so a red thing does not look like a reason. All the other
-    superpixels have a faint outline.
+    The heavier, the stronger the tint, as `weight_limits` spreads it: a weight that is noise hardly shows. Inside the outlines
+    no colour is the photograph's own, so a red thing does not look like a reason. All other superpixels have a faint
+    outline. A small photograph is enlarged by a whole number, so that outlines are thin beside its pixels.
     """
-    labels, signs = np.asarray(segments), np.sign(np.asarray(weights, dtype=np.float64))
-    if labels.min() < 0 or labels.max() >= len(signs):
+    labels, sizes = np.asarray(segments), np.asarray(weights, dtype=np.float64)
+    if labels.min() < 0 or labels.max() >= len(sizes):
         raise ValueError(
-            f"segments run from {labels.min()} to {labels.max()}; the {len(signs)} weights are of 0 to {len(signs) - 1}"
+            f"segments run from {labels.min()} to {labels.max()}; the {len(sizes)} weights are of 0 to {len(sizes) - 1}"
         )
     if labels.shape != tuple(pixels.shape[:2]):
         raise ValueError(
             f"the segments have shape {labels.shape} and the photograph {tuple(pixels.shape[:2])}; they must be the same"
         )
-    shown = np.zeros(len(signs))
-    chosen = selected(weights, top, min_weight)
-    shown[chosen] = signs[chosen]
-    sign = shown[labels]
-    picture = _mixed(as_pixels(pixels).astype(np.float64), WHITE, find_boundaries(labels, mode="inner"), FAINT)
-    picture = np.where((sign != 0)[..., None], greyed(pixels), picture)
-    for one, colour in ((1, FOR), (-1, AGAINST)):
-        outline = (sign == one) & find_boundaries(np.where(sign == one, labels + 1, 0), mode="inner")
-        picture = _mixed(picture, colour, sign == one, TINT)
-        picture = _mixed(picture, colour, outline, 1.0)
+    times = max(1, round(SIDE / max(labels.shape)))
+    labels, photograph = (part.repeat(times, 0).repeat(times, 1) for part in (labels, as_pixels(pixels)))
+    chosen = selected(sizes, top, min_weight)
+    shown = np.zeros(len(sizes))
+    shown[chosen] = sizes[chosen]
+    drawn, within = (shown != 0)[labels], weight_limits(sizes)
+    picture = _mixed(photograph.astype(np.float64), WHITE, find_boundaries(labels, mode="inner"), FAINT)
+    picture = np.where(drawn[..., None], laid_over(veil(shown[labels], within, TINT), greyed(photograph)), picture)
+    outline = drawn & find_boundaries(np.where(drawn, labels + 1, 0), mode="inner")
+    edges = laid_over(veil(shown[labels], within, 1.0), greyed(photograph))
+    picture = np.where(outline[..., None], edges, picture)
     # a white edge on the photograph's side, without which a red outline would be lost on red
-    picture = _mixed(picture, WHITE, (sign == 0) & dilation(sign != 0), 1.0)
+    picture = _mixed(picture, WHITE, ~drawn & dilation(drawn), 1.0)
     return np.rint(picture).astype(np.uint8)
+
+
+def weight_limits(weights: Float[np.ndarray | Tensor, " segment"]) -> Limits:
+    """Between which weights the tints are spread: the heaviest and its negative."""
+    return limits(np.asarray(weights, dtype=np.float64)[None], "symmetric")
 
 
 def _mixed(picture: np.ndarray, colour: tuple[int, int, int], where: np.ndarray, share: float) -> np.ndarray:
