@@ -111,3 +111,11 @@ def test_public_functions_are_not_hidden_by_the_submodules_of_the_same_name() ->
     for name in ("explain", "methods", "replay"):
         importlib.import_module(f"pellucid.{name}")
         assert not isinstance(getattr(pl, name), type(pl))
+
+
+def test_it_is_shown_in_a_line(relu: pl.ImageClassifier) -> None:
+    a = pl.explain(relu, torch.rand(3, 16, 16), method="saliency", target=2, against=1)
+    shown = repr(a)
+    assert shown.startswith("<Attribution by saliency: 1 x 3 x 16 x 16 scores from -")
+    assert "logit per input unit, target 2 rather than 1, error 0" in shown
+    assert "tensor" not in shown

@@ -61,6 +61,16 @@ class Attribution:
     step: int = 0
     """Which answer of the stream this is, from 1; a replay takes as many."""
 
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.scores.shape))
+        least, most = (f"{float(value):.3g}" for value in self.scores.aminmax()) if self.scores.numel() else ("-", "-")
+        rather = "" if self.against is None else f" rather than {self.against}"
+        return (
+            f"<Attribution by {self.method or 'hand'}: {shape} scores from {least} to {most} {self.unit}, "
+            f"target {', '.join(map(str, self.target[:5].tolist()))}{', ...' if len(self) > 5 else ''}{rather}, "
+            f"{self.error_name} {self.worst_error:.3g}>"
+        )
+
     def map(self, reduction: Reduction | None = None) -> Float32[Tensor, "batch height width"]:
         """The scores with the channels folded: their sum, largest magnitude, mean magnitude or Euclidean norm."""
         how = reduction or self.reduction

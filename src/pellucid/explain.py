@@ -8,11 +8,11 @@ from time import monotonic
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from pellucid.again import check_explained
 from pellucid.attribution import Attribution
 from pellucid.groups import answers
-from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.measurement import Measurement
 from pellucid.methods import methods
@@ -82,6 +82,7 @@ def explain_stream(
     images = model.read(source)
     model = model.rather_than(against)
     indices = model.targets(images, target)
+    _check_contrast(model, indices)
     view: dict[str, OptionValue] = {}
     if preset is not None:
         view = dict(chosen.preset(preset).view)
@@ -133,6 +134,15 @@ def measure(
     return drain(bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled, since=start), progress)
 
 
+def _check_contrast(model: ImageClassifier, target: Tensor) -> None:
+    """ValueError where a class would be explained rather than itself: its scores would be 0 everywhere."""
+    if model.against is not None and (same := (target == model.against).nonzero().flatten().tolist()):
+        raise ValueError(
+            f"target and against are both {model.labels[model.against]!r} for image {same[0]}: the difference of the two is 0 "
+            "everywhere; name two classes"
+        )
+
+
 def by_name(method: Method[..., Attribution] | Metric[...], option: str, value: Any) -> Any:
     """The option's value; where it is a picture or a label map handed in from Python, a name under which it is found again."""
     field = method.options.model_fields.get(option)
@@ -154,8 +164,13 @@ def for_contrast(method: Method[..., Attribution], options: dict[str, Any]) -> d
     return {**options, "output": "logit"}
 
 
-def record(model: ImageClassifier, images: Images, attribution: Attribution) -> Record:
-    """What `replay` needs to run this attribution again: the request with its target and all of its options, and the pixels."""
+def record(model: ImageClassifier, source: Any, attribution: Attribution) -> Record:
+    """What `replay` needs to run this attribution again: the request with its target and all of its options, and the pixels.
+
+    `source` is what was explained. ValueError where images and attribution do not belong together.
+    """
+    images = model.read(source)
+    check_explained(images, attribution)
     request = Request(
         model=model.name,
         source=images.sources,

@@ -1,6 +1,7 @@
 """The adapter: reading, asking, naming classes and layers, and every network that does not fit."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,14 @@ def test_a_class_that_does_not_exist_is_named(target: str, error: type[Exception
         model.targets(model.read([torch.rand(3, 16, 16)] * 2), target)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_dictionary_of_labels_is_read_by_its_numbers() -> None:
+    module = networks.seeded(networks.relu_cnn(3))
+    for keys in ((2, 0, 1), ("2", "0", "1")):  # as transformers has them, and as JSON keeps them
+        labels: Any = dict(zip(keys, ("cow", "cat", "dog"), strict=True))
+        assert pl.ImageClassifier(module, size=(16, 16), labels=labels).labels == ("cat", "dog", "cow")
+
+
 class Always(nn.Module):
     """Answers the same, whatever it sees."""
 
@@ -151,6 +160,19 @@ REFUSED = {
     "a size of one": (networks.relu_cnn(), {"size": (16,)}, ValueError, r"size=\(16,\); expected \(height, width\)"),
     "std of zero": (networks.relu_cnn(), {"std": (0.0, 1.0, 1.0)}, ValueError, "and std above 0"),
     "four channels": (networks.relu_cnn(), {"mean": (0.0,) * 4, "std": (1.0,) * 4}, ValueError, "one per channel, 1 or 3"),
+    "one logit": (networks.relu_cnn(1), {}, ValueError, r"one logit an image, .* returns torch\.cat\(\[-z, z\], 1\) / 2"),
+    "one side": (networks.relu_cnn(), {"size": 16}, TypeError, r"size=16 is one int; expected \(height, width\)"),
+    "one mean": (networks.relu_cnn(), {"mean": 0.5}, TypeError, r"mean=0\.5 is one float; expected one value per channel"),
+    "another size": (networks.Linear(8), {}, ValueError, "the network cannot read 1 x 3 x 16 x 16 .* give size="),
+    "another depth": (
+        networks.relu_cnn(),
+        {"mean": (0.0,), "std": (1.0,)},
+        ValueError,
+        "cannot read 1 x 1 x 16 x 16 .* 1 value of mean .* RuntimeError",
+    ),
+    "labels of names": (networks.relu_cnn(2), {"labels": {"a": 0, "b": 1}}, TypeError, "a dictionary without 0 among its keys"),
+    "labels of numbers": (networks.relu_cnn(2), {"labels": [0, 1]}, TypeError, r"labels\[0\] is 0; expected a name"),
+    "labels in one": (networks.relu_cnn(2), {"labels": "ab"}, TypeError, "labels='ab' is one str; expected a list"),
     "crop of zero": (networks.relu_cnn(), {"crop": 0.0}, ValueError, r"crop=0\.0; it is the share of the short side"),
 }
 
@@ -161,6 +183,70 @@ def test_a_network_that_does_not_fit_is_refused(case: str) -> None:
     module, reading, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         pl.ImageClassifier(module.eval() if isinstance(module, nn.Module) else module, **{"size": (16, 16), **reading})
+
+
+def test_a_network_that_ends_in_a_softmax_is_warned_of() -> None:
+    module = nn.Sequential(networks.seeded(networks.relu_cnn()), nn.Softmax(1)).eval()
+    with pytest.warns(UserWarning, match="seems to end in a softmax; they are taken for logits"):
+        pl.ImageClassifier(module, size=(16, 16))
+
+
+def test_logits_that_look_like_probabilities_of_an_empty_picture_alone_are_not_warned_of() -> None:
+    inner = networks.seeded(networks.relu_cnn(2))
+    module = Always(
+        lambda x: torch.where(x.abs().amax((1, 2, 3), keepdim=True)[:, 0, 0] > 0, inner(x), torch.tensor([0.0, 1.0]))
+    )
+    pl.ImageClassifier(module.eval(), size=(16, 16))  # a warning is an error here
+
+
+class Detached(nn.Module):
+    """Runs without gradients, as many an exported network does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = networks.seeded(networks.relu_cnn())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return self.inner(x)
+
+
+def test_a_network_without_gradients_is_explained_by_what_needs_none() -> None:
+    model = pl.ImageClassifier(Detached().eval(), size=(16, 16))
+    with pytest.raises(ValueError, match=r"gives no gradient: .* torch\.no_grad\(\) .* lime or occlusion"):
+        pl.explain(model, torch.rand(3, 16, 16), method="saliency")
+    assert pl.explain(model, torch.rand(3, 16, 16), method="occlusion", window=8).scores.any()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_bare_module_or_an_encoder_is_no_model_and_the_message_says_what_is(tiny: pl.TextEncoder) -> None:
+    module: Any = networks.seeded(networks.relu_cnn())
+    with pytest.raises(TypeError, match=r"a Sequential is no name of a model; wrap .*pl\.ImageClassifier\(module"):
+        pl.explain(module, torch.rand(3, 16, 16), method="saliency")
+    encoder: Any = tiny
+    with pytest.raises(TypeError, match=r"a TextEncoder is no name .*pl\.token_scores"):
+        pl.explain(encoder, torch.rand(3, 16, 16), method="saliency")
+
+
+def test_what_explain_reads_its_siblings_read(relu: pl.ImageClassifier) -> None:
+    path = pl.observation_paths()[0]
+    a = pl.explain(relu, path, method="saliency")
+    images = relu.read(path)
+    assert relu.predict(path) == relu.predict(images)
+    assert pl.record(relu, path, a).to_bytes() == pl.record(relu, images, a).to_bytes()
+    assert len(pl.draw(relu, str(path), a).axes) == len(pl.draw(relu, images, a).axes)
+    with pytest.raises(ValueError, match="2 images, and an attribution of 1"):
+        pl.record(relu, [path, path], a)
+
+
+def test_a_class_rather_than_itself_is_refused(relu: pl.ImageClassifier) -> None:
+    images = pictures(relu, 2)
+    with pytest.raises(ValueError, match="target and against are both '3' for image 1: the difference of the two is 0"):
+        pl.explain(relu, images, method="saliency", target=[2, 3], against=3)
+
+
+def test_it_is_shown_in_a_line(relu: pl.ImageClassifier) -> None:
+    assert repr(relu) == f"<ImageClassifier {relu.name[:15]}: Sequential, 3 x 16 x 16 to 5 classes>"
 
 
 def test_a_network_in_training_mode_is_refused() -> None:

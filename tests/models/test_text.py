@@ -273,3 +273,7 @@ def test_a_fingerprint_is_of_the_weights() -> None:
         same.module.encoder.layer[0].output.dense.bias[0] += 1  # pyright: ignore
     assert pl.TextEncoder(same.module, same.tokenizer).fingerprint != encoder.fingerprint
     assert pl.TextEncoder(encoder.module, encoder.tokenizer).name == f"sha256:{encoder.fingerprint}"
+
+
+def test_it_is_shown_in_a_line(tiny: pl.TextEncoder) -> None:
+    assert repr(tiny) == "<TextEncoder tiny bert: BertModel, 3 layers x 4 heads x 32>"

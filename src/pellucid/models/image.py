@@ -20,6 +20,7 @@ from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
 from pellucid.models.engine import Compiled, Engine, check_installed, logits_of
 from pellucid.models.finite import all_finite
+from pellucid.models.fit import check_differentiable, count_classes, label_names, sequence
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
@@ -31,6 +32,13 @@ Target = str | int | Sequence[str | int] | Tensor | None
 BATCH = 10
 """Images a network pass takes at once. Larger batches allocate over 32 MiB at a time, which glibc gives back to the kernel and
 must fault in again: they are slower, not faster. A constant, so that the same request gives the same bits anywhere."""
+
+_SEQUENCES = {
+    "size": "(height, width) in pixels, such as (224, 224)",
+    "mean": "one value per channel, such as (0.5, 0.5, 0.5), or (0.5,) for a network that reads grey",
+    "std": "one value per channel, such as (0.5, 0.5, 0.5), or (0.5,) for a network that reads grey",
+    "unanswered": "a list of labels",
+}
 
 GRADIENT_BATCH = 5
 """Images that a pass with the gradient by the image takes at once. Its memory is what every layer put out, 30 MB an image in
@@ -63,7 +71,7 @@ class ImageClassifier:
     mean: Sequence[float] = (0.0, 0.0, 0.0)
     std: Sequence[float] = (1.0, 1.0, 1.0)
     labels: Sequence[str] = ()
-    """Names of the classes; when none are given, their numbers."""
+    """Names of the classes, or a dictionary from their numbers to names; when none are given, their numbers."""
     crop: float = 1.0
     fit: Literal["crop", "squash"] = "crop"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
@@ -88,8 +96,9 @@ class ImageClassifier:
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
-        for name in ("size", "mean", "std", "labels", "unanswered"):  # lists are welcome, and kept as tuples
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, example in _SEQUENCES.items():  # lists are welcome, and kept as tuples
+            object.__setattr__(self, name, sequence(name, getattr(self, name), example))
+        object.__setattr__(self, "labels", label_names(self.labels))
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"size={self.size}; expected (height, width) in pixels")
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
@@ -100,7 +109,7 @@ class ImageClassifier:
             raise ValueError(f"crop={self.crop}; it is the share of the short side that is kept, above 0 and at most 1")
         self._check_engine(self.engine)
         self.check_mode()
-        classes = self._run(self._as_it_is, torch.zeros(1, len(self.mean), *self.size)).shape[1]
+        classes = count_classes(lambda empty: self.module(self.placed(empty)), self._checked, len(self.mean), self.size)
         if not self.labels:
             object.__setattr__(self, "labels", tuple(str(n) for n in range(classes)))
         if len(self.labels) != classes:
@@ -110,6 +119,11 @@ class ImageClassifier:
                 raise ValueError(f"unanswered names {label!r}, which is no label of the network")
         if not self.name:
             object.__setattr__(self, "name", f"sha256:{self.fingerprint}")
+
+    def __repr__(self) -> str:
+        reads = " x ".join(map(str, (len(self.mean), *self.size)))
+        name = self.name[:15] if self.name.startswith("sha256:") else self.name
+        return f"<ImageClassifier {name}: {type(self.module).__name__}, {reads} to {len(self.labels)} classes>"
 
     # ------------------------------------------------------------------------------------------------ reading pictures
 
@@ -263,6 +277,7 @@ class ImageClassifier:
                 # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
                 logits = self._run(network, leaf.clone())
                 value = read_output(logits, wanted.clone(), of)  # a clone made here is no inference tensor
+                check_differentiable(value)
                 (gradient,) = torch.autograd.grad(value.sum(), leaf)
             self._check_gradient(gradient, of)
             values.append(value.detach())
@@ -348,7 +363,7 @@ class ImageClassifier:
         logits = logits_of(output)
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
-            raise ValueError(f"the network gave {got}; expected logits with the axes batch and class")
+            raise ValueError(f"the network gave {got}; expected logits with the axes batch and class, of two classes or more")
         if not all_finite(logits):
             rows = (~torch.isfinite(logits).all(1)).nonzero().flatten().tolist()
             raise ValueError(
@@ -367,8 +382,9 @@ class ImageClassifier:
 
     # ------------------------------------------------------------------------------------------------ classes and layers
 
-    def predict(self, images: Images, top: int = 5) -> list[list[Prediction]]:
-        """The `top` likeliest classes of each image, likeliest first."""
+    def predict(self, source: Any, top: int = 5) -> list[list[Prediction]]:
+        """The `top` likeliest classes of each image of what `read` takes, likeliest first."""
+        images = self.read(source)
         logits = self._against(None).logits(images.features)
         probabilities = logits.softmax(1)
         best = probabilities.topk(min(top, len(self.labels)), dim=1).indices

@@ -48,6 +48,8 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
     pickles are refused unread. An encoder has the head that its checkpoint has. Raises KeyError for an unknown name or
     architecture, ValueError for a file or folder that does not fit.
     """
+    if not isinstance(name, str | Path):
+        raise TypeError(f"a {type(name).__name__} is no name of a model; {_instead(name)}")
     text = str(name)
     prefix, _, rest = text.partition(":")
     if architecture is None and rest and prefix in catalog()["architectures"]:
@@ -75,8 +77,20 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
     return _build(architecture, state_dict(Path(text)), name=f"{architecture}:{text}", origin=text)
 
 
+def _instead(model: Any) -> str:
+    """What would do, where a module or a ready model was given for a name."""
+    if hasattr(model, "tokenizer"):
+        return "an encoder reads text: its answers are explained by pl.token_scores(encoder, text)"
+    if isinstance(model, nn.Module):
+        return (
+            "wrap a network that reads pictures, pl.ImageClassifier(module, size=(height, width), mean=..., std=...), "
+            "and one that reads text, pl.TextEncoder(module, tokenizer)"
+        )
+    return "give a name of the catalog, a path, or a pl.ImageClassifier"
+
+
 def load_classifier(name: str | Path) -> ImageClassifier:
-    """`load` for what explains pictures. ValueError for an encoder."""
+    """`load` for what explains pictures. TypeError for what is no name, ValueError for an encoder."""
     model = load(name)
     if not isinstance(model, ImageClassifier):
         raise ValueError(

@@ -71,6 +71,11 @@ class TextEncoder:
         if not self.name:
             object.__setattr__(self, "name", f"sha256:{self.fingerprint}")
 
+    def __repr__(self) -> str:
+        reads = f"{self.layers} layers x {self.heads} heads x {self.hidden_size}"
+        name = self.name[:15] if self.name.startswith("sha256:") else self.name
+        return f"<TextEncoder {name}: {type(self.module).__name__}, {reads}>"
+
     def check_mode(self) -> None:
         """ValueError for a module in training mode, whose dropout would make every answer another one."""
         if self.module.training:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pellucid.again import check_explained
 from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
 from pellucid.methods.filter_image import FilterImage
@@ -24,7 +26,7 @@ from pellucid.trust import Evidence, Trust
 
 def draw(
     model: ImageClassifier,
-    images: Images,
+    source: Any,
     attributions: Attribution | Sequence[Attribution],
     *,
     evidence: Trust | Sequence[Trust] = (),
@@ -32,11 +34,15 @@ def draw(
 ) -> Figure:
     """A figure of the attributions of these images: photograph, map and overlay of one, or a sheet of several.
 
-    A sheet has the images in columns and the attributions in rows. Colours of a signed map are centred on zero, red for and
-    blue against; the legend has the unit and the limits. `evidence`, that of each attribution, is told below the maps. Save the
-    figure with `figure.savefig`, or see `pellucid.render.figures.save`.
+    `source` is what was explained: images that were read, or anything that `model.read` takes. A sheet has the images in
+    columns and the attributions in rows. Colours of a signed map are centred on zero, red for and blue against; the legend has
+    the unit and the limits. `evidence`, that of each attribution, is told below the maps. Save the figure with `figure.savefig`,
+    or see `pellucid.render.figures.save`.
     """
+    images = model.read(source)
     attributions = [attributions] if isinstance(attributions, Attribution) else list(attributions)
+    for attribution in attributions:
+        check_explained(images, attribution)
     found: list[Trust | None] = [evidence] if isinstance(evidence, Trust) else list(evidence)
     if found and len(found) != len(attributions):
         raise ValueError(f"evidence on {len(found)} attributions, of {len(attributions)}; give that on each, or none")
@@ -168,8 +174,9 @@ def draw_filters(made: FilterImage, *, names: Sequence[str] = (), paper: Paper =
     )  # fmt: skip
 
 
-def draw_where(model: ImageClassifier, images: Images, layer: str, filters: Sequence[int], *, paper: Paper = "light") -> Figure:
+def draw_where(model: ImageClassifier, source: Any, layer: str, filters: Sequence[int], *, paper: Paper = "light") -> Figure:
     """Where each filter fires on each image: images in columns, filters in rows, each row on one scale."""
+    images = model.read(source)
     maps = filter_maps(model, images, layer, filters).upsampled()
     rows = [
         overlay_row(name, maps[:, i], images.pixels, "activation", shared=True, signs=("above zero", "below"))

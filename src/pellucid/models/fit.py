@@ -1,0 +1,95 @@
+"""Whether a network and what is said of it go together: told by the arguments, and by one pass over an empty picture."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pellucid.models.finite import all_finite
+
+NEARLY = 1e-3
+"""How far the softmax of a thousand classes may be from 1 in float16."""
+
+
+def sequence(name: str, value: Any, example: str) -> tuple[Any, ...]:
+    """The values as a tuple; TypeError for a single one, with what would do."""
+    if isinstance(value, int | float | str):
+        raise TypeError(f"{name}={value!r} is one {type(value).__name__}; expected {example}")
+    return tuple(value)
+
+
+def label_names(labels: Any) -> tuple[str, ...]:
+    """The names of the classes in order; of a dictionary, such as `id2label` of transformers, in the order of its numbers.
+
+    TypeError for what is no name, and for a dictionary whose keys are not 0, 1, 2 and so on.
+    """
+    if isinstance(labels, Mapping):
+        by_number = {str(key): name for key, name in labels.items()}
+        missing = [n for n in range(len(by_number)) if str(n) not in by_number]
+        if missing:
+            raise TypeError(
+                f"labels is a dictionary without {missing[0]} among its keys; expected names in the order of the logits, or "
+                f"a dictionary from 0 to {len(by_number) - 1} to names"
+            )
+        labels = [by_number[str(n)] for n in range(len(by_number))]
+    names = sequence("labels", labels, "a list of names in the order of the logits")
+    for number, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(
+                f"labels[{number}] is {name!r}; expected a name. Without labels, classes are called by their numbers"
+            )
+    return names
+
+
+def count_classes(run: Callable[[Tensor], Any], read: Callable[[Any], Tensor], channels: int, size: tuple[int, int]) -> int:
+    """How many classes the network tells apart: it is shown an empty picture of that size.
+
+    ValueError where it cannot read one, with what was tried, and for a single logit. Warns of probabilities for logits.
+    """
+    empty = torch.zeros(1, channels, *size)
+    try:
+        output = run(empty)
+    except Exception as error:  # whatever a network makes of a shape that it was not built for
+        values = "value" if channels == 1 else "values"
+        raise ValueError(
+            f"the network cannot read {' x '.join(map(str, empty.shape))} (batch x channel x height x width), which is what "
+            f"size={size} and {channels} {values} of mean say that it reads: give size=(height, width) as it was trained, and "
+            "mean and std with one value per channel, 3 for colour or 1 for grey. It says: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    logits = read(output)
+    if logits.shape[1] == 1:
+        raise ValueError(
+            "the network gives one logit an image, and an explanation is of one class among two or more. If z is that logit "
+            "(before any sigmoid), wrap the network so that it returns torch.cat([-z, z], 1) / 2: the second class then has "
+            "the probability sigmoid(z)"
+        )
+    # subtle: an empty picture may by chance give such numbers, so noise is asked too, and only then
+    if _probabilities(logits) and _probabilities(
+        read(run(torch.rand(empty.shape, generator=torch.Generator().manual_seed(0))))
+    ):
+        warnings.warn(
+            "the network's answers lie in [0, 1] and sum to 1, so it seems to end in a softmax; they are taken for logits, and "
+            "every probability will be wrong. Give the network without its softmax, or wrap it to return the logarithm of "
+            "what it returns now",
+            UserWarning,
+            stacklevel=4,  # who made the classifier
+        )
+    return logits.shape[1]
+
+
+def check_differentiable(values: Float[Tensor, " batch"]) -> None:
+    """ValueError where nothing can be said of their gradient."""
+    if not values.requires_grad:
+        raise ValueError(
+            "the network gives no gradient: its forward pass runs under torch.no_grad() or detaches its values. Take that out, "
+            "or explain by a method that needs no gradient: lime or occlusion"
+        )
+
+
+def _probabilities(rows: Tensor) -> bool:
+    within = all_finite(rows) and bool(((rows >= 0) & (rows <= 1)).all())
+    return within and bool(((rows.sum(1) - 1).abs() < NEARLY).all())
