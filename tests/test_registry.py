@@ -84,3 +84,11 @@ def test_a_registry_loads_its_package_at_the_first_look_and_refuses_a_second_ent
     with pytest.raises(UnknownName) as caught:
         registry["on"]
     assert str(caught.value) == "no method named 'on' (did you mean 'one'?); known: one", "no quotes around a KeyError's text"
+
+
+def test_a_name_that_holds_the_word_is_nearer_than_one_spelled_alike() -> None:
+    labels = ["castle", "tabby cat", "Siamese Cat", "catamaran", "library", "Labrador retriever"]
+    assert unknown("class", "cat", labels).startswith("no class named 'cat' (did you mean 'tabby cat' or 'Siamese Cat'?)")
+    assert "(did you mean 'Labrador retriever'?)" in unknown("class", "Labrador", labels)
+    assert "(did you mean 'library'?)" in unknown("class", "libraary", labels)
+    assert "did you mean" not in unknown("class", "(", labels)

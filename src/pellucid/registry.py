@@ -8,6 +8,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 import reprlib
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,11 +28,14 @@ class UnknownName(KeyError):
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """What was asked for, the nearest names, and all of them when they are few."""
+    """What was asked for, the nearest names, and all of them when they are few. A name that has the word in it is nearer than
+    one that is spelled alike."""
     known = list(known)
+    word = re.compile(rf"\b{re.escape(str(name).strip())}\b", re.IGNORECASE)
+    holding = [k for k in known if word.search(k)][:5] if str(name).strip() else []
     near = difflib.get_close_matches(str(name).lower(), [k.lower() for k in known], n=3, cutoff=0.5)
-    near = list(dict.fromkeys(k for n in near for k in known if k.lower() == n))
-    hint = f" (did you mean {' or '.join(repr(n) for n in near[:3])}?)" if near else ""
+    near = holding or list(dict.fromkeys(k for n in near for k in known if k.lower() == n))[:3]
+    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
     listed = f"; known: {', '.join(known)}" if len(known) <= 40 else ""
     return f"no {kind} named {name!r}{hint}{listed}"
 

@@ -1,6 +1,7 @@
 """The command itself, as a person types it."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,10 @@ def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
         (["explain", "saliency", "observation:0", "--output", "logits"], "'logits' is not one of 'logit', 'log_probability'"),
         (["explain", "saliency", "observation:0", "--samples", "5"], "No such option"),
         (["explain", "saliency", "observation:0", "--model", "resnet"], "no model named 'resnet'"),
+        (
+            ["explain", "saliency", "observation:0", "--target", "espresso", "--against", "967"],
+            "--target and --against are both 'espresso': their difference is 0 everywhere",
+        ),
         (["explain", "saliency", "observation:0", "--tolerance", "0"], "0.0 is not in the range x>0"),
         (["methods", "limes"], "no method named 'limes' (did you mean 'lime'?)"),
         (["models", "imagnet"], "no model named 'imagnet' (did you mean 'imagenet'?)"),
@@ -190,9 +195,39 @@ def test_pictures_of_one_name_keep_apart(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         shutil.copy(pl.observation_paths()[0], tmp_path / name / "cup.jpg")
-    answer = shell("explain", "edges", "a", "b", "--json", cwd=tmp_path)
+    answer = shell("explain", "edges", "a", "b", "--no-trust", "--json", cwd=tmp_path)
     pictures = [r["picture"] for r in json.loads(answer.stdout)["results"]]
-    assert pictures == ["pellucid-out/cup.edges.png", "pellucid-out/cup-2.edges.png"]
+    assert pictures[0] == "pellucid-out/cup.edges.png"
+    assert re.fullmatch(r"pellucid-out/cup-[0-9a-f]{8}\.edges\.png", pictures[1])
+
+
+def test_an_explanation_overwrites_no_other(tmp_path: Path) -> None:
+    def explained(*more: str) -> Path:
+        done = shell("explain", "saliency", "observation:0", "--no-trust", "--json", *more, cwd=tmp_path)
+        return tmp_path / json.loads(done.stdout)["results"][0]["record"]
+
+    plain = explained()
+    before = plain.read_bytes()
+    assert plain.name == "observation_0.saliency.safetensors"
+    others = [explained("--target", "tea cup"), explained("--against", "tea cup"), explained("--preset", "course")]
+    assert len({plain, *others}) == 4
+    assert plain.read_bytes() == before
+    assert explained("--target", "tea cup") == others[0], "the same question has the same name"
+    assert explained() == plain
+    plain.write_bytes(b"the user's own")
+    assert explained() != plain
+    assert plain.read_bytes() == b"the user's own"
+
+
+def test_filters_overwrite_no_others(tmp_path: Path) -> None:
+    def made(*more: str) -> str:
+        done = shell("filters", "_conv_stem", "0", "--steps", "2", "--json", *more, cwd=tmp_path)
+        return json.loads(done.stdout)["record"]
+
+    plain, other = made(), made("3")
+    assert plain == "pellucid-out/_conv_stem.filters.safetensors"
+    assert (made(), made("3")) == (plain, other)
+    assert other != plain
 
 
 def test_models_and_methods_are_listed(tmp_path: Path) -> None:

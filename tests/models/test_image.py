@@ -38,6 +38,15 @@ def test_the_central_crop_is_cut_before_resizing() -> None:
     assert pl.ImageClassifier(module, size=(16, 16), crop=0.5).read(half).pixels[:, 1:-1, 1:-1].min() > 250
 
 
+def test_a_picture_of_which_little_is_seen_is_noted() -> None:
+    module = networks.seeded(networks.relu_cnn())
+    panorama = np.zeros((80, 3000, 3), np.uint8)
+    with pytest.warns(pl.ImageWarning, match=r"\(3000 x 80 px\) the network sees the central 80 x 80, 3% of it; .*squash"):
+        pl.ImageClassifier(module, size=(16, 16)).read(panorama)
+    pl.ImageClassifier(module, size=(16, 16), fit="squash").read(panorama)  # a warning is an error here
+    pl.ImageClassifier(module, size=(16, 16), crop=0.875).read(np.zeros((90, 160, 3), np.uint8))
+
+
 def test_a_tensor_of_the_networks_size_is_taken_as_it_is() -> None:
     model = pl.ImageClassifier(networks.seeded(networks.relu_cnn()), size=(16, 16), crop=0.5)
     values = torch.rand(3, 16, 16)

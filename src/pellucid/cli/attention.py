@@ -1,6 +1,5 @@
 """`pellucid attention TEXT [CONTEXT]`"""
 
-import hashlib
 import re
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli.console import ENCODER, json_flag, numbers, out_flag, print_json, print_table, progress
+from pellucid.cli.names import text_stem
 
 if TYPE_CHECKING:  # torch is imported when the command runs, not for its help
     from matplotlib.figure import Figure
@@ -99,7 +99,9 @@ def run(
     effect = _effect(encoder, tokens, layers, chosen) if view == "effect" else None
     followed = _followed(activations, view, layers) if view in ("rollout", "flow") else []
     pictures = _draw(encoder, view, seen, statistics, effect, followed)
-    stem = _stem(tokens)
+    assert tokens.masked is not None
+    shown = (heads, by_word, mean, mass, hide_special)
+    stem = text_stem(tokens.texts[0][0], encoder.name, tokens.texts, tokens.masked.nonzero().tolist(), shown)
     out.mkdir(parents=True, exist_ok=True)
     files = [save(figure, out / f"{stem}.{name}.{suffix}") for name, figure in pictures]
     if as_json:
@@ -250,14 +252,6 @@ def _pairs(found: list[tuple[int, float, str, str]], what: str) -> None:
 
 def _rounded(values: Any) -> list[list[float]]:
     return [[round(v, 6) for v in row] for row in values.tolist()]
-
-
-def _stem(tokens: "Tokens") -> str:
-    """A file's name that tells the text, and differs from another text's, or from the same with other tokens masked."""
-    assert tokens.masked is not None
-    whole = "\0".join(tokens.texts[0]) + repr(tokens.masked.nonzero().tolist())
-    words = re.sub(r"\W+", "-", tokens.texts[0][0])[:32].strip("-")
-    return f"{words or 'text'}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
 
 
 def _layer(text: str | None) -> str | None:

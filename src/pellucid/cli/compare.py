@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.names import text_stem
 
 if TYPE_CHECKING:  # the help needs neither torch nor matplotlib
     from pellucid.analysis.senses import Example, Separation
@@ -85,9 +86,12 @@ def compare(
     main = made[correction]
     best = apart[correction].best if apart else main.layers[-1]
     out.mkdir(parents=True, exist_ok=True)
+    asked = (enc.name, sentences, places, metric, layer, pooling, correction, wanted)
+    word = main.chosen[0].word.casefold()
+    stem = word if shown else text_stem(word, *asked)
     files: dict[str, Path] = {}
     for kind, figure in draw(made, apart, correction, best).items():
-        files[kind] = save(figure, out / f"{_stem(main)}.{kind}.{suffix}")
+        files[kind] = save(figure, out / f"{stem}.{kind}.{suffix}")
     if as_json:
         print_json(document(main, made, apart, best, files))
     else:
@@ -163,10 +167,6 @@ def _check(enc: Any, shown: "Example") -> None:
         check_chinese(enc, shown.sentences)
     except ValueError as error:
         raise ValueError(f"{error}. Then: pellucid compare --example {shown.name} --model FOLDER") from None
-
-
-def _stem(comparison: "Comparison") -> str:
-    return re.sub(r"[^\w-]", "_", comparison.chosen[0].word.casefold())[:40] or "word"
 
 
 def document(

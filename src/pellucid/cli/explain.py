@@ -10,6 +10,7 @@ import click
 
 from pellucid.cli.console import engine_flag, json_flag, model_flag, out_flag, print_json, print_table, progress
 from pellucid.cli.flags import above_zero, flags, given
+from pellucid.cli.names import own_stem
 
 
 class MethodCommands(click.Group):
@@ -95,13 +96,14 @@ def run(
 
     classifier = load_classifier(model).on(engine)
     asked = {"target": target, "against": against, "preset": preset, "tolerance": tolerance, "deadline": deadline}
-    for label in (target, against):  # a wrong label is wrong for every picture
-        if label is not None:
-            classifier.class_index(label)
+    classes = [classifier.class_index(label) for label in (target, against) if label is not None]
+    if len(classes) == 2 and classes[0] == classes[1]:  # a wrong question is wrong for every picture
+        raise click.UsageError(
+            f"--target and --against are both {target!r}: their difference is 0 everywhere; name two classes"
+        )
     pictures = list(expand(sources))
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    names = Names(out)
     with progress(float(len(pictures)), method.name) as advance:
         for number, source in enumerate(pictures):
             advance(float(number), f"{method.name} {Path(source).name}")
@@ -114,7 +116,7 @@ def run(
                     asked,
                     options,
                     trust,
-                    names,
+                    out,
                     suffix,
                     lambda f, n=number: advance(n + f, method.name),
                 )
@@ -152,7 +154,7 @@ def one(
     asked: Mapping[str, Any],
     options: Mapping[str, Any],
     trusted: bool,
-    names: "Names",
+    out: Path,
     suffix: str,
     advance: Any,
 ) -> dict[str, Any]:
@@ -161,6 +163,7 @@ def one(
     from pellucid.explain import record
     from pellucid.pictures.images import draw
     from pellucid.render.figures import save
+    from pellucid.store import Record
     from pellucid.trust import trust
 
     images = classifier.read(source)
@@ -172,8 +175,9 @@ def one(
     seconds = time.monotonic() - start
     evidence = trust(classifier, images, a, progress=lambda f: advance(share + (1 - share) * f)) if trusted else None
     told = () if evidence is None else (evidence[0].to_json(),)
-    stem = names.stem(source, method.name)
     kept = replace(record(classifier, images, a), evidence=told)
+    named = Path(source.replace(":", "_")).stem
+    stem = own_stem(out, named, method.name, _asked(kept), lambda path: _asked(Record.from_bytes(path)))
     path = kept.write(stem.with_name(stem.name + ".safetensors"))
     picture = stem.with_name(f"{stem.name}.{suffix}")
     save(draw(classifier, images, a, evidence=evidence or ()), picture)
@@ -203,17 +207,7 @@ def one(
     }
 
 
-class Names:
-    """File names in the folder of results; pictures of one name from several folders keep apart."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._taken: dict[str, str] = {}
-
-    def stem(self, source: str, method: str) -> Path:
-        stem = Path(source.replace(":", "_")).stem
-        name, number = stem, 2
-        while self._taken.get(name, source) != source:
-            name, number = f"{stem}-{number}", number + 1
-        self._taken[name] = source
-        return self.folder / f"{name}.{method}"
+def _asked(record: Any) -> list[Any]:
+    """What a record is of: the request, the network's weights, how far its stream went and what ran it."""
+    a = record.attribution
+    return [record.request.model_dump(mode="json"), record.fingerprint, a.step, a.notes.get("engine")]

@@ -9,6 +9,7 @@ import click
 
 from pellucid.cli.console import json_flag, model_flag, numbers, out_flag, print_json, print_table, progress
 from pellucid.cli.flags import above_zero, flags, given
+from pellucid.cli.names import SUFFIX, own_stem
 
 
 def _command() -> click.Command:
@@ -42,6 +43,7 @@ def run(
 ) -> int:  # fmt: skip
     """Synthesise, draw and keep on record; with pictures, their maps and patches too."""
     from pellucid.inputs.photograph import expand
+    from pellucid.methods.filter_image import FilterImage
     from pellucid.methods.filter_maps import strongest_patches
     from pellucid.methods.filters import filters as ascent
     from pellucid.models.layer_maps import filter_layer
@@ -60,17 +62,19 @@ def run(
         stream = ascent.stream(classifier, layer, chosen, images if options.get("start") == "images" else None, **options)
         made = drain(bounded(stream, deadline=deadline), lambda step: advance(step.work.fraction, f"filters of {layer}"))
     made = replace(made, view=dict(ascent.preset(preset).view) if preset else {})
-    stem = re.sub(r"[^\w.-]", "_", layer)
-    record = write_whole(out / f"{stem}.filters.safetensors", made.to_record())
-    files = {"filters": out / f"{stem}.filters.png"}
+    stem = own_stem(
+        out, re.sub(r"[^\w.-]", "_", layer), "filters", _asked(made), lambda path: _asked(FilterImage.from_record(path))
+    )
+    record = write_whole(stem.with_name(stem.name + SUFFIX), made.to_record())
+    files = {"filters": stem.with_name(stem.name + ".png")}
     names = filter_names(classifier, layer, made.filters.tolist())
     save(draw_filters(made, names=names), files["filters"])
     if images is not None:
-        files |= {"where": out / f"{stem}.where.png"}
+        files |= {"where": stem.with_suffix(".where.png")}
         save(draw_where(classifier, images, layer, chosen), files["where"])
         patches = [p for found in strongest_patches(classifier, images, layer, chosen, 6) for p in found]
         if patches:  # filters may be silent on every picture
-            files |= {"patches": out / f"{stem}.patches.png"}
+            files |= {"patches": stem.with_suffix(".patches.png")}
             save(draw_patches(patches, layer), files["patches"])
     results = [
         {"filter": int(f), "start": s, "before": float(b), "after": float(a), "error": float(e), "dead": bool(d)}
@@ -90,6 +94,11 @@ def run(
         for key, path in files.items():
             click.echo(f"{key}: {path}")
     return 0
+
+
+def _asked(made: Any) -> list[Any]:
+    """What a record is of: the filters, how their pictures were made and how far, and the network."""
+    return [made.layer, made.filters.tolist(), list(made.starts), dict(made.options), made.fingerprint, made.step]
 
 
 filters = _command()

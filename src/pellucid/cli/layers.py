@@ -1,12 +1,12 @@
 """`pellucid layers [QUESTION CONTEXT]`"""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.names import text_stem
 
 if TYPE_CHECKING:
     from pellucid.analysis.phases import Phases
@@ -99,7 +99,7 @@ def layers(
         advance(3.0, "draw")
         made = project(act, basis=basis, components=components, specials=specials, align=align)
         groups = groups_of(act, marks)
-        stem = example_id or re.sub(r"\W+", "-", question.casefold()).strip("-")[:40] or "question"
+        stem = example_id or text_stem(question.casefold(), question, context, encoder.name, other and other.name)
         out.mkdir(parents=True, exist_ok=True)
         title = f"{encoder.name}: {question}"
         pictures = {"layers": out / f"{stem}.layers.{suffix}", "phases": out / f"{stem}.phases.{suffix}"}

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
-from pellucid.inputs.photograph import open_photograph, recall, remember
+from pellucid.inputs.photograph import ImageWarning, open_photograph, recall, remember
 from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
 from pellucid.models.engine import Compiled, Engine, check_installed, logits_of
@@ -39,6 +40,10 @@ _SEQUENCES = {
     "std": "one value per channel, such as (0.5, 0.5, 0.5), or (0.5,) for a network that reads grey",
     "unanswered": "a list of labels",
 }
+
+LEAST_SEEN = 0.5
+"""A picture is noted where its shape leaves the network less than this share of what it sees of one of its own shape. So 2:1 is
+not noted, for a note on every usual photograph (16:9 has 56 %) would be read by nobody; a panorama is."""
 
 GRADIENT_BATCH = 5
 """Images that a pass with the gradient by the image takes at once. Its memory is what every layer put out, 30 MB an image in
@@ -148,7 +153,17 @@ class ImageClassifier:
         height, width = self.size
         if not (isinstance(source, Tensor) and picture.size == (width, height)):
             how = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
-            picture = picture.resize((width, height), how, box=self._box(*picture.size))
+            left, top, right, bottom = box = self._box(*picture.size)
+            kept = (right - left) * (bottom - top) / (picture.width * picture.height)
+            if kept < LEAST_SEEN * self.crop**2:
+                warnings.warn(
+                    f"of {name!r} ({picture.width} x {picture.height} px) the network sees the central {right - left:.0f} x "
+                    f"{bottom - top:.0f}, {kept:.0%} of it; cut it yourself to what matters, or read it whole with "
+                    "pl.ImageClassifier(..., fit='squash')",
+                    ImageWarning,
+                    stacklevel=3,
+                )
+            picture = picture.resize((width, height), how, box=box)
         if len(self.mean) == 1:
             picture = picture.convert("L")
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))[None]

@@ -36,8 +36,8 @@ def draw(
 
     `source` is what was explained: images that were read, or anything that `model.read` takes. A sheet has the images in
     columns and the attributions in rows. Colours of a signed map are centred on zero, red for and blue against; the legend has
-    the unit and the limits. `evidence`, that of each attribution, is told below the maps. Save the figure with `figure.savefig`,
-    or see `pellucid.render.figures.save`.
+    the unit and the limits. `evidence`, that of each attribution, is told below the maps. Save the figure with
+    `figure.savefig`, or see `pellucid.render.figures.save`.
     """
     images = model.read(source)
     attributions = [attributions] if isinstance(attributions, Attribution) else list(attributions)
