@@ -27,6 +27,10 @@ class UnknownName(KeyError):
         return str(self.args[0])
 
 
+class Contradiction(ValueError):
+    """Options that do not go together, whatever they are asked about."""
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """What was asked for, the nearest names, and all of them when they are few. A name that has the word in it is nearer than
     one that is spelled alike."""

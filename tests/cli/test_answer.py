@@ -37,6 +37,7 @@ def test_an_answer_with_its_runners_up(reader: Path) -> None:
 def test_no_answer_is_said_in_words(reader: Path) -> None:
     done = shell("answer", "Who wrote?", CONTEXT, "--model", str(reader), "--threshold", "-1000")
     assert done.stdout.startswith("The context does not answer this question.\n")
+    assert "it is taken above -1000.00, as --threshold says" in done.stdout
 
 
 def test_ten_thousand_words_from_standard_input(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:

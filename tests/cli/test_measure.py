@@ -51,6 +51,13 @@ def test_evidence_ends_in_plain_words(records):
     assert {"advantage", "randomised", "seeds", "sentence", "advice", "cost"} <= set(said["results"][0])
 
 
+def test_a_note_says_which_record_it_is_on(records):
+    done = shell("measure", "completeness", *paths(records), cwd=records)
+    noted = [line for line in done.stdout.splitlines() if line.startswith("no value: ")]
+    assert len(noted) == 2
+    assert all(line.endswith(f"(observation_0.{m}.safetensors)") for line, m in zip(noted, ("random", "saliency"), strict=True))
+
+
 def test_a_bad_record_is_named_and_the_others_go_on(records):
     (records / "no.safetensors").write_bytes(b"nothing")
     done = shell("measure", "sparseness", "no.safetensors", paths(records)[0], cwd=records)

@@ -157,6 +157,7 @@ def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
         (["explain", "smoothgrad", "observation:0", "--samples", "1"], "1 is not in the range 2<=x<=100000"),
         (["explain", "saliency", "observation:0", "--output", "logits"], "'logits' is not one of 'logit', 'log_probability'"),
         (["explain", "saliency", "observation:0", "--samples", "5"], "No such option"),
+        (["explain", "integrated_gradients", "observation:0", "--baseline", "image"], "baseline='image' needs baseline_image"),
         (["explain", "saliency", "observation:0", "--model", "resnet"], "no model named 'resnet'"),
         (
             ["explain", "saliency", "observation:0", "--target", "espresso", "--against", "967"],

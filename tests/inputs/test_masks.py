@@ -120,6 +120,7 @@ def test_a_mask_goes_where_the_picture_of_it_goes(tmp_path, how):
     assert torch.equal(found.values[0], images.pixels[0, ..., 0] >= 128)
 
 
+@pytest.mark.filterwarnings("ignore:of 'a.png':pellucid.ImageWarning")
 def test_a_subject_outside_the_crop_is_none(tmp_path):
     path = photograph(tmp_path / "a.png", 100, 20)
     mask = np.zeros((20, 100), dtype=bool)

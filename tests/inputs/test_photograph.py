@@ -99,7 +99,7 @@ REFUSED = {
     "missing": (
         lambda d: d / "cat.jpg",
         FileNotFoundError,
-        r"no image at '.*cat\.jpg'; give a file, a folder, or observation:0",
+        r"no image at '.*cat\.jpg'; give a file, or observation:0",
     ),
     "a folder": (lambda d: d, IsADirectoryError, "is a folder; name the pictures in it"),
     "unreadable": (lambda d: text(d / "a.jpg"), ValueError, r"a\.jpg' is not a picture in a known format \(jpg, jpeg, png"),
@@ -202,6 +202,9 @@ def test_one_channel_and_palettes_become_three(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no picture; known endings: \.jpg"):
+        list(expand([tmp_path]))
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(ValueError, match="holds no picture; folders in it are not looked into: name them, such as 'cats'"):
         list(expand([tmp_path]))
 
 

@@ -38,7 +38,7 @@ def test_without_a_baseline_of_its_own_the_asked_one_counts(linear):
     assert pl.measure(linear, images, a, metric="completeness", baseline="white").values.min() > 1e-2
 
 
-@pytest.mark.parametrize("method", ["saliency", "random", "edges", "lime"])
+@pytest.mark.parametrize("method", ["saliency", "random", "edges", "lime", "grad_cam"])
 def test_scores_that_are_no_shares_have_no_gap(relu, method):
     images = pictures(relu)
     m = pl.measure(relu, images, pl.explain(relu, images, method=method), metric="completeness")

@@ -196,8 +196,8 @@ def fill_mask(enc: TextEncoder, text: str | Tokens | Sequence[str], *, top: int 
     for row in range(len(tokens)):
         if not tokens.masked[row].any():
             raise ValueError(
-                f"nothing is masked in {tokens.names[row][:60]!r}; write {enc.tokenizer.mask_token} in the place of a word, or "
-                "hide tokens with enc.hide(tokens, [3])"
+                f"nothing is masked in {tokens.names[row][:60]!r}; write {enc.tokenizer.mask_token} in the place of a word "
+                "(in Python, enc.hide(tokens, [3]) does it too)"
             )
     found: list[list[Blank]] = []
     for row in range(len(tokens)):

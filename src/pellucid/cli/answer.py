@@ -57,6 +57,8 @@ def answer(question: str, context: str, model: str, top: int, threshold: float |
             }
         )
     click.echo(found.text or "The context does not answer this question.")
+    ahead, whose = found.null_score - found.best.score, "the model's own" if threshold is None else "as --threshold says"
+    click.echo(f"('no answer' scores {ahead:+.2f} against the best span; it is taken above {found.threshold:+.2f}, {whose})")
     click.echo()
     rows = [(span.text, f"{span.probability:.3f}", f"{span.score:.2f}", f"{span.start}-{span.end}") for span in spans]
     rows.append(("(no answer)", f"{found.null_probability:.3f}", f"{found.null_score:.2f}", ""))

@@ -15,7 +15,8 @@ POOLINGS = ("mean", "sum", "max", "first")
 
 
 @click.command(
-    epilog='Example: pellucid layers --example errand; or: pellucid layers "Who has the key?" "Ann gave Tom the key."'
+    epilog='Example: pellucid layers --example errand; or: pellucid layers "Who repaired the lamp?" '
+    '"Ann lives by the sea. The young keeper repaired the lamp. Her brother sells fish."'
 )
 @click.argument("question", required=False)
 @click.argument("context", required=False)

@@ -93,8 +93,8 @@ def run(
     if rows:
         click.echo(f"{metric.name}: {metric.unit}; {direction[metric.higher_is_better]}")
         print_table(("IMAGE", "METHOD", "VALUE", "95 % BETWEEN", "CHANCE"), rows)
-        for note in dict.fromkeys(f"{what}: {said}" for *_, m in done for what, said in m.notes.items()):
-            click.echo(note)
+        for note, of in _by_note(done).items():
+            click.echo(note if len(of) == len(done) else f"{note} ({', '.join(of)})")
     return 1 if failed else 0
 
 
@@ -170,6 +170,15 @@ def _each(
                 failed.append({"record": str(path), "error": str(error)})
                 click.echo(f"{path}: {error}", err=True)
     return done, failed
+
+
+def _by_note(done: list[tuple[Path, Any, Any]]) -> dict[str, list[str]]:
+    """Every note of the measurements, and the records that it is on."""
+    notes: dict[str, list[str]] = {}
+    for path, _, m in done:
+        for what, said in m.notes.items():
+            notes.setdefault(f"{what}: {said}", []).append(path.name)
+    return notes
 
 
 def _numbers(m: Any, n: int) -> dict[str, Any]:

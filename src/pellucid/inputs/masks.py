@@ -129,7 +129,7 @@ def _shipped() -> dict[str, Path]:
 
 def _drawn(source: str) -> Bool[np.ndarray, "height width"] | str:
     """The shipped mask of what the source names, at the photograph's size, or why there is none."""
-    unknown = "no mask is shipped for it; give one as mask="
+    unknown = "no mask is shipped for it; give one as mask=... (--mask in the shell)"
     if source.startswith("sha256:"):
         return unknown
     path = observation_paths()[int(source.removeprefix("observation:"))] if source.startswith("observation:") else Path(source)

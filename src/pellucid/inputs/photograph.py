@@ -72,7 +72,9 @@ def expand(sources: Sequence[str | Path]) -> Iterator[str]:
         elif Path(source).is_dir():
             inside = sorted(p for p in Path(source).iterdir() if p.suffix.lower() in SUFFIXES)
             if not inside:
-                raise ValueError(f"the folder {source!r} holds no picture; known endings: {', '.join(SUFFIXES)}")
+                inner = [p.name for p in Path(source).iterdir() if p.is_dir()]
+                deeper = f"; folders in it are not looked into: name them, such as {inner[0]!r}" if inner else ""
+                raise ValueError(f"the folder {source!r} holds no picture{deeper}; known endings: {', '.join(SUFFIXES)}")
             yield from map(str, inside)
         else:
             yield source
@@ -102,9 +104,11 @@ def _from_path(source: str) -> tuple[Image.Image, str]:
         return open_photograph(recall(source))
     path = _shipped(source) if source.startswith("observation:") else Path(source)
     if not path.exists():
-        raise FileNotFoundError(f"no image at {source!r}; give a file, a folder, or observation:0 to observation:9")
+        raise FileNotFoundError(f"no image at {source!r}; give a file, or observation:0 to observation:9")
     if path.is_dir():
-        raise IsADirectoryError(f"{source!r} is a folder; name the pictures in it")
+        raise IsADirectoryError(
+            f"{source!r} is a folder; name the pictures in it, such as sorted(pathlib.Path({source!r}).glob('*.jpg'))"
+        )
     return decode(path, repr(source)), path.name
 
 

@@ -15,6 +15,7 @@ from pellucid.inputs.paths import Point, Refinement, Rule, joined, quadrature, r
 from pellucid.methods import methods
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import GRADIENT_BATCH, ImageClassifier, Output
+from pellucid.registry import Contradiction
 from pellucid.stream import Preset
 
 HELD = 128
@@ -94,9 +95,9 @@ def integrated_gradients(
     Raises ValueError when `baseline_image` is missing or not asked for, or cannot be read.
     """
     if baseline == "image" and not baseline_image:
-        raise ValueError("baseline='image' needs baseline_image: a path, observation:N, or a picture")
+        raise Contradiction("baseline='image' needs baseline_image: a path, observation:N, or a picture")
     if baseline != "image" and baseline_image:
-        raise ValueError(f"baseline_image={baseline_image!r} goes with baseline='image', not with baseline={baseline!r}")
+        raise Contradiction(f"baseline_image={baseline_image!r} goes with baseline='image', not with baseline={baseline!r}")
     positions, weights = quadrature(rule, steps)
     given = model.read(baseline_image).features if baseline_image else None
     draws = draws if baseline in RANDOM else 1

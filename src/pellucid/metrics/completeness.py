@@ -30,13 +30,15 @@ def completeness(
 
     The change is that of the explained output from the baseline to the image; the attribution's own baseline (`extras`) is
     used where it has one. Signed, in the output's units, the gap stands in `extras`, and the change beside it. NaN for
-    attributions whose scores are no shares of an output (a gradient, a magnitude, the weight of a superpixel), and where the
-    output does not change at all. It says whether nothing was lost or invented, and nothing about where the shares lie.
+    attributions whose scores are no shares of an output (a gradient, a magnitude, the weight of a superpixel, a layer's map
+    enlarged), and where the output does not change at all. It says whether nothing was lost or invented, and nothing about
+    where the shares lie.
     """
     unit = attribution.options.get("output", "logit")
-    if attribution.unit != unit:
+    if attribution.unit != unit or "cam" in attribution.extras:
         nothing = torch.full((len(inputs),), torch.nan)
-        reason = f"scores of {attribution.method or 'this attribution'} are in {attribution.unit}: no shares of a {unit}"
+        per = f"{unit} per position of a layer, enlarged to the input" if attribution.unit == unit else attribution.unit
+        reason = f"scores of {attribution.method or 'this attribution'} are in {per}: no shares of a {unit}"
         yield Measurement(nothing, nothing, nothing, Work(0, 0, 1.0), notes={"no value": reason})
         return
     own = attribution.extras.get("baseline")

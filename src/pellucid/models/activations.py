@@ -25,10 +25,13 @@ class Activations:
 
     tokens: Tokens
     attentions: Float32[Tensor, "layer batch head query key"]
-    """How much each query token attends to each key token; the rows of a head sum to 1 over the keys."""
+    """How much each query token attends to each key token; the rows of a head sum to 1 over the keys. The first is block 1's:
+    `attention(n)` is `attentions[n - 1]`."""
     hidden_states: Float32[Tensor, "layer_and_embedding batch token hidden"]
+    """Of each token, one more than there are blocks: the first is the embedding layer's, `hidden_states[n]` what block n puts
+    out."""
     head_outputs: Float32[Tensor, "layer batch head token channel"]
-    """Each head's weighted sum of its values, before the heads are mixed."""
+    """Each head's weighted sum of its values, before the heads are mixed; the first is block 1's, as of `attentions`."""
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
     """Of a head on top: `start` and `end` (batch token), logits of an answer, or `words` (batch token vocabulary)."""
     pooled: Pooling | None = None
