@@ -290,7 +290,10 @@ def test_words_have_the_sum_of_their_pieces(bert: pl.TextEncoder):
 
 
 def test_what_has_no_target_says_so(tiny: pl.TextEncoder, bert: pl.TextEncoder, reader: pl.TextEncoder):
-    with pytest.raises(ValueError, match="tiny bert has no head, so it answers nothing that tokens could speak for"):
+    with pytest.raises(
+        ValueError,
+        match="tiny bert has no head for question answering, masked words or classes of texts, so it answers nothing that tokens could speak for",
+    ):
         token_scores(tiny, "the queen")
     with pytest.raises(ValueError, match="no tokens of 'the queen' are masked"):
         token_scores(bert, "the queen")
@@ -357,3 +360,55 @@ def test_gradients_do_not_need_the_parameters_or_the_caller_to_ask_for_any(bert:
         with mode:
             found = token_scores(frozen, GUESS, method="input_x_gradient").scores.clone()
         torch.testing.assert_close(found, expected, equal_nan=True)
+
+
+@pytest.fixture(scope="module", params=encoders.KINDS)
+def sorter(request: pytest.FixtureRequest) -> pl.TextEncoder:
+    """An encoder that puts a text into one of two classes."""
+    made = lively(request.param, "ForSequenceClassification")
+    made.config.id2label = {0: "neg", 1: "pos"}
+    return made
+
+
+def test_tokens_speak_for_a_class_by_every_method(sorter: pl.TextEncoder):
+    tokens = sorter.read(["the queen wrote the long letter.", "he reads no letter"])
+    classes = sorter.outputs(tokens)["classes"]
+    assert token_target(sorter, tokens).words.tolist() == classes.argmax(-1).tolist()
+    assert token_target(sorter, tokens, ["POS", 0]).words.tolist() == [1, 0]
+    for method in METHODS:
+        scores = token_scores(sorter, tokens, method=method, target="pos", steps=64)
+        torch.testing.assert_close(scores.value, classes[:, 1], rtol=1e-4, atol=1e-5)
+        assert scores.target.names == ("the class 'pos'", "the class 'pos'")
+        assert torch.equal(~scores.scores.isnan(), removable(tokens))
+
+
+def test_erasure_of_a_class_is_one_forward_pass_for_each_token(sorter: pl.TextEncoder):
+    tokens = sorter.read("the queen wrote the long letter.")
+    scores = token_scores(sorter, tokens, target=1).scores[0]
+    whole = sorter.outputs(tokens)["classes"][0, 1]
+    for at in removable(tokens)[0].nonzero()[:, 0].tolist():
+        without = sorter.outputs(sorter.hide(tokens, [at]))["classes"][0, 1]
+        torch.testing.assert_close(scores[at], whole - without, rtol=1e-4, atol=1e-5)
+
+
+def test_the_scores_of_a_class_sum_to_the_change_of_its_logit(sorter: pl.TextEncoder):
+    tokens = sorter.read("the queen wrote the long letter.")
+    few, many = (token_scores(sorter, tokens, method="integrated_gradients", target="neg", steps=n) for n in (4, 128))
+    hidden = sorter.hide(tokens, removable(tokens)[0].nonzero()[:, 0].tolist())
+    change = (sorter.outputs(tokens)["classes"] - sorter.outputs(hidden)["classes"])[0, 0]
+    gap = (many.scores.nansum() - change).abs()
+    torch.testing.assert_close(many.error[0], gap, rtol=1e-2, atol=1e-4)
+    assert gap < 1e-2 * max(1.0, float(change.abs()))
+    assert few.error[0] >= many.error[0] - 1e-4
+
+
+def test_a_class_that_does_not_exist_or_a_head_of_one_logit_says_so():
+    sorter = encoders.tiny("bert", "ForSequenceClassification")
+    with pytest.raises(ValueError, match=r"no class named 'pos'; known: LABEL_0, LABEL_1"):
+        token_scores(sorter, "the queen", target="pos")
+    with pytest.raises(ValueError, match=r"no class named 2"):
+        token_scores(sorter, "the queen", target=2)
+    sorter.config.problem_type = "multi_label_classification"
+    with pytest.raises(ValueError, match="the head of tiny bert has several classes at once; tokens speak for one class"):
+        token_scores(sorter, "the queen")
+    assert not sorter.fills_masks

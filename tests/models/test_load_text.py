@@ -113,3 +113,14 @@ def test_loading_leaves_the_global_random_generator_alone(tmp_path: Path) -> Non
     before = torch.random.get_rng_state()
     pl.load(folder)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_folder_of_a_classifier_keeps_its_head(tmp_path: Path) -> None:
+    enc = pl.load(str(encoders.written(tmp_path / "sorter", "bert", "ForSequenceClassification")))
+    assert isinstance(enc, pl.TextEncoder)
+    assert enc.classifies
+    module = encoders.module("bert", "ForSequenceClassification")
+    tokens = enc.read("the queen wrote the letter")
+    with torch.no_grad():
+        expected = module(input_ids=tokens.ids, attention_mask=tokens.mask.long(), token_type_ids=tokens.segments).logits
+    torch.testing.assert_close(enc.outputs(tokens)["classes"], expected)

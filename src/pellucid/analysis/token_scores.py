@@ -123,10 +123,10 @@ def token_scores(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> TokenScores:
-    """How much each token of each text speaks for the encoder's answer, or for the word at its one masked place.
+    """How much each token of each text speaks for the encoder's answer, for the word at its one masked place, or for its class.
 
-    The target's logit is the sum of start and end logit of the answer, or the logit of the word; see `token_target` for what
-    may be given and what is chosen otherwise.
+    The target's logit is the sum of start and end logit of the answer, or the logit of the word or of the class; see
+    `token_target` for what may be given and what is chosen otherwise.
 
     - `erasure`: by how much the logit falls when the token alone is shown as the mask token. One pass a token.
     - `input_x_gradient`: the gradient of the logit by the token's word embedding, dotted with that embedding (less the one of
@@ -137,7 +137,8 @@ def token_scores(
       the embedding of `baseline` (by default the mask token's), dotted with the way. Specials and the masked place stay as they
       are along the path. `error` is the completeness gap: how far the scores' sum is from the change of the logit.
     - `attention`: what the token receives, the mean over layers, heads and queries. It does not know the target.
-    - `rollout`: what the target's places have of the token at the last layer (mean over start and end), by attention rollout.
+    - `rollout`: what the target's places have of the token at the last layer (mean over start and end; of a class, the first
+      token), by attention rollout.
     - `random`: standard normal noise from `seed`, the same for texts of one length; a control.
 
     Scores are logits, but shares of attention for `attention` and `rollout`, which are never negative; they sum to 1 only with
@@ -267,8 +268,10 @@ def _asked_of(
             leaf = embeddings[some][:, :width].clone().to(device).requires_grad_(gradient)
             with speaking_at(encoder, places):
                 out = encoder.module(inputs_embeds=leaf, **{k: v.to(device) for k, v in given.items()}, return_dict=True)
-            asked = target.task == "question_answering"
-            said = {"start": out.start_logits, "end": out.end_logits} if asked else {"words": out.logits}
+            if target.task == "question_answering":
+                said = {"start": out.start_logits, "end": out.end_logits}
+            else:
+                said = {"classes" if target.task == "classification" else "words": out.logits}
             logit, _ = read_out({k: v.float() for k, v in said.items()}, mask, places, target.words[chosen])
             logits[some] = logit.detach()
             if gradient:  # of the embeddings alone: the caller's parameters keep their .grad

@@ -12,6 +12,7 @@ from torch import Tensor
 from pellucid.analysis.answers import LONGEST, best_spans
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import Head, TextEncoder
+from pellucid.registry import unknown
 
 Removal = Literal["mask", "delete"]
 Asked = str | int | tuple[int, int] | Sequence[str | int | tuple[int, int] | None] | None
@@ -22,13 +23,13 @@ AT_ONCE = 2048
 @final
 @dataclass(frozen=True, eq=False)
 class TokenTarget:
-    """What the scores of tokens speak for: of each text an answer, or a word at its masked place."""
+    """What the scores of tokens speak for: of each text an answer, a word at its masked place, or its class."""
 
     task: Head
     places: Int64[Tensor, "batch place"]
-    """The answer's first and last token; or the one masked token."""
+    """The answer's first and last token; or the one masked token; or the first token, which a class is read from."""
     words: Int64[Tensor, " batch"]
-    """The word's number in the vocabulary; -1 for an answer, which is a stretch of the text."""
+    """The number of the word in the vocabulary, or of the class; -1 for an answer, which is a stretch of the text."""
     names: tuple[str, ...]
     """In words, for a caption."""
 
@@ -42,18 +43,23 @@ class TokenTarget:
 
 
 def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked = None) -> TokenTarget:
-    """The target of each text: its answer, or a word at its one masked place.
+    """The target of each text: its answer, a word at its one masked place, or its class.
 
     An answer is, as in `head_effect`, the one given as (first, last) token, else the one the tokens carry, else the best span
-    of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, else it is
-    the likeliest. One target holds for every text; a list has one, or None, for each. ValueError for an encoder without a head,
-    a text without context or without exactly one masked token, a span outside the text, and what is no single wordpiece.
+    of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class by
+    its label (`id2label` of the configuration) or its number, else it is the likeliest. One target holds for every text; a
+    list has one, or None, for each.
+
+    ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
+    context or without exactly one masked token, a span outside the text, and what is no single wordpiece or no class.
     """
+    if encoder.classifies:
+        return _classes(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str | int)))
     if not encoder.answers_questions and not encoder.fills_masks:
         raise ValueError(
-            f"{encoder.name} has no head, so it answers nothing that tokens could speak for (a sentence's vector is compared "
-            "with another's, and its cosine with itself is always 1); load one that has a head, such as 'minilm-qa' or "
-            "'minilm-mlm'"
+            f"{encoder.name} has no head for question answering, masked words or classes of texts, so it answers nothing that "
+            "tokens could speak for (a sentence's vector is compared with another's, and its cosine with itself is always 1); "
+            "load one that has such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
         )
     if encoder.answers_questions:
         return _answers(encoder, tokens, _each(target, len(tokens), single=_is_span(target)))
@@ -78,10 +84,10 @@ def asked_without(
     """The target's logit and its probability, for variants of the texts: text `rows[i]` without the tokens `removed[i]`.
 
     A removed token is shown as the mask token, or with `delete` is left out, so that all behind it move up. The probability of
-    a word is its softmax over the vocabulary; that of an answer the product of its start's and its end's, each a softmax over
-    the tokens of the text (the likelihood of Devlin et al. 2019, section 4.2, https://arxiv.org/abs/1810.04805). `progress` is
-    called with the share done after every pass. ValueError for an unknown removal, an encoder without a mask token, and where
-    `delete` would take away the place that is asked about.
+    a word is its softmax over the vocabulary, that of a class its softmax over the classes; that of an answer the product of
+    its start's and its end's, each a softmax over the tokens of the text (the likelihood of Devlin et al. 2019, section 4.2,
+    https://arxiv.org/abs/1810.04805). `progress` is called with the share done after every pass. ValueError for an unknown
+    removal, an encoder without a mask token, and where `delete` would take away the place that is asked about.
     """
     if removal not in get_args(Removal):
         raise ValueError(f"no removal named {removal!r}; known: {', '.join(get_args(Removal))}")
@@ -141,6 +147,9 @@ def read_out(
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """The targets' logits and probabilities from what the head said, filling apart."""
     rows = torch.arange(len(places))
+    if "classes" in out:
+        logits = out["classes"].cpu()
+        return logits[rows, words], logits.softmax(-1)[rows, words]
     if "words" in out:
         logits = out["words"].cpu()[:, 0]
         return logits[rows, words], logits.softmax(-1)[rows, words]
@@ -258,6 +267,31 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
             words[missing[some]] = encoder.outputs(part)["words"][:, 0].argmax(-1).cpu()
     names = tuple(f"the word {encoder.spelled(word)!r}" for word in words.tolist())
     return TokenTarget("masked_words", places, words, names)
+
+
+def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
+    config = encoder.config
+    labels = [str(config.id2label[n]) for n in range(int(config.num_labels))]
+    if len(labels) < 2 or config.problem_type == "multi_label_classification":
+        what = "a single logit" if len(labels) < 2 else "several classes at once"
+        raise ValueError(f"the head of {encoder.name} has {what}; tokens speak for one class among two or more")
+    classes = torch.tensor([-1 if given is None else _class_number(labels, given) for given in targets], dtype=torch.int64)
+    places = torch.zeros(len(tokens), 1, dtype=torch.int64)
+    missing = (classes < 0).nonzero()[:, 0]
+    for some in by_length(tokens.mask[missing].sum(1), AT_ONCE):
+        nothing = torch.zeros(len(some), tokens.ids.shape[1], dtype=torch.bool)
+        part, _ = _without(encoder, tokens, places, missing[some], nothing, "delete")
+        classes[missing[some]] = encoder.outputs(part)["classes"].argmax(-1).cpu()
+    return TokenTarget("classification", places, classes, tuple(f"the class {labels[n]!r}" for n in classes.tolist()))
+
+
+def _class_number(labels: Sequence[str], wanted: Any) -> int:
+    if isinstance(wanted, int) and 0 <= wanted < len(labels):
+        return wanted
+    found = [n for n, label in enumerate(labels) if isinstance(wanted, str) and label.casefold() == wanted.casefold()]
+    if len(found) != 1:
+        raise ValueError(unknown("class", wanted, labels) if not found else f"{len(found)} classes are called {wanted!r}")
+    return found[0]
 
 
 def _word_id(encoder: TextEncoder, word: Any) -> int:

@@ -33,7 +33,8 @@ class Activations:
     head_outputs: Float32[Tensor, "layer batch head token channel"]
     """Each head's weighted sum of its values, before the heads are mixed; the first is block 1's, as of `attentions`."""
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
-    """Of a head on top: `start` and `end` (batch token), logits of an answer, or `words` (batch token vocabulary)."""
+    """Of a head on top: `start` and `end` (batch token), logits of an answer, `words` (batch token vocabulary), or
+    `classes` (batch class)."""
     pooled: Pooling | None = None
     """How wordpieces were made into words, where they were; a figure has to say it."""
 

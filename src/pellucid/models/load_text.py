@@ -42,10 +42,18 @@ def load_folder(place: str, name: str, *, local: bool) -> TextEncoder:
 
 
 def _module(place: str, config: Any, local: bool) -> nn.Module:
-    from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForQuestionAnswering
+    from transformers import (
+        AutoModel,
+        AutoModelForMaskedLM,
+        AutoModelForQuestionAnswering,
+        AutoModelForSequenceClassification,
+    )
 
     said = (config.architectures or ["Model"])[0]
-    kinds = {"ForQuestionAnswering": AutoModelForQuestionAnswering, "ForMaskedLM": AutoModelForMaskedLM}
+    kinds = {
+        "ForQuestionAnswering": AutoModelForQuestionAnswering, "ForMaskedLM": AutoModelForMaskedLM,
+        "ForSequenceClassification": AutoModelForSequenceClassification,
+    }  # fmt: skip
     if config.model_type != "electra":  # whose pretraining head tells real words from replaced ones, and names none
         kinds["ForPreTraining"] = AutoModelForMaskedLM
     auto = next((kind for ending, kind in kinds.items() if said.endswith(ending)), AutoModel)
@@ -56,7 +64,8 @@ def _module(place: str, config: Any, local: bool) -> nn.Module:
         )  # fmt: skip
     except Exception as error:  # whatever a damaged file makes of the reader; never a silent other model
         raise ValueError(f"cannot load the weights of {place!r}: {_reason(error)}. {_wanted(local)}") from None
-    missing = sorted(k for k in report["missing_keys"] if "pooler" not in k and "position_ids" not in k)
+    spare = ("position_ids",) if auto is AutoModelForSequenceClassification else ("position_ids", "pooler")  # read by its head
+    missing = sorted(k for k in report["missing_keys"] if not any(part in k for part in spare))
     if missing:
         raise ValueError(
             f"{place!r} says it is a {said}, but {len(missing)} of its weights are missing (such as {missing[0]}); "

@@ -17,7 +17,7 @@ from pellucid.models.activations import Activations
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module
 
-Head = Literal["question_answering", "masked_words"]
+Head = Literal["question_answering", "masked_words", "classification"]
 
 PROJECTIONS = {
     "albert": "encoder.albert_layer_groups.{group}.albert_layers.0.attention.dense",
@@ -112,10 +112,17 @@ class TextEncoder:
         return hasattr(self.module, "qa_outputs")
 
     @cached_property
+    def classifies(self) -> bool:
+        """Whether it puts a text, or a pair of texts, into one of several classes."""
+        return any(kind.__name__.endswith("ForSequenceClassification") for kind in type(self.module).__mro__)
+
+    @cached_property
     def fills_masks(self) -> bool:
         # a module without a head has no output embeddings; ELECTRA's discriminator has none that speak of words
         get = getattr(self.module, "get_output_embeddings", lambda: None)
-        return not self.answers_questions and self.tokenizer.mask_token_id is not None and get() is not None
+        return (
+            not (self.answers_questions or self.classifies) and self.tokenizer.mask_token_id is not None and get() is not None
+        )
 
     def need(self, head: Head) -> None:
         """ValueError when the encoder lacks that head, with what would do."""
@@ -301,13 +308,14 @@ class TextEncoder:
             stacked * keep[:, None, :, None] * keep[:, None, None, :],
             hidden * keep[..., None],
             outputs * keep[:, None, :, None],
-            _outputs(out),
+            self._said(out),
         )
 
     def outputs(
         self, tokens: Tokens, keep: Float[Tensor, "layer batch head"] | None = None
     ) -> dict[str, Float32[Tensor, "..."]]:
-        """What the head on top says: `start` and `end` (batch token), or `words` (batch token vocabulary).
+        """What the head on top says: `start` and `end` (batch token), `words` (batch token vocabulary), or `classes`
+        (batch class).
 
         `keep` multiplies each head's output before the heads are mixed: 0 takes that head out of that row.
         """
@@ -321,7 +329,7 @@ class TextEncoder:
 
                 for projection in dict.fromkeys(self.projections):
                     hooks.callback(projection.register_forward_pre_hook(scale).remove)
-            out = _outputs(self._run(tokens))
+            out = self._said(self._run(tokens))
         for name, value in out.items():
             if not all_finite(value):
                 raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
@@ -335,6 +343,13 @@ class TextEncoder:
         device = next(self.module.parameters()).device
         with torch.no_grad():
             return self.module(**{name: value.to(device) for name, value in given.items()}, return_dict=True, **how)
+
+    def _said(self, out: Any) -> dict[str, Tensor]:
+        if getattr(out, "start_logits", None) is not None:
+            return {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
+        if getattr(out, "logits", None) is not None:
+            return {"classes" if self.classifies else "words": out.logits.detach().float()}
+        return {}
 
     @cached_property
     def projections(self) -> list[nn.Module]:
@@ -361,11 +376,3 @@ def _pairs(text: Any, context: str | Sequence[str] | None) -> list[tuple[str, ..
     if len(first) != len(second):
         raise ValueError(f"{len(first)} questions for {len(second)} contexts; give one, or as many")
     return list(zip(first, second, strict=True))
-
-
-def _outputs(out: Any) -> dict[str, Tensor]:
-    if getattr(out, "start_logits", None) is not None:
-        return {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
-    if getattr(out, "logits", None) is not None:
-        return {"words": out.logits.detach().float()}
-    return {}
