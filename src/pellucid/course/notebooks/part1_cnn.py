@@ -18,12 +18,14 @@
 # the whole notebook takes about a minute as it is given.
 #
 # **The course.** Every section ends with what to look for and with the numbers of the questions that it serves. The
-# questions stand in the course's page; here you find what it takes to answer them.
+# questions stand in the course's page. Here you try out the approaches that they are about; what a question asks for and no
+# TODO sets, such as another option of a method, is set in the explanation that the page shows beside it.
 
 # %%
 # %env OMP_WAIT_POLICY=PASSIVE
 # %matplotlib inline
 
+import torch
 from IPython.display import display
 
 import pellucid as pl
@@ -104,11 +106,13 @@ display(*figures.explained(model, x, lime, top=HEAVIEST))
 # TODO 3: one photograph, and up to five numbers of samples
 IMAGE = 0
 SAMPLE_NUMBERS = [20, 60, 120]  # each 20 to 2000
+SEED = 0  # 0 to 1000; another one hides other superpixels
 # END TODO 3
 
 one = x[settings.whole("IMAGE", IMAGE, 0, last)]
+seed = settings.whole("SEED", SEED, 0, 1000)
 named = {
-    f"{n} samples": pl.explain(model, one, method="lime", segments=SEGMENTS, samples=n)
+    f"{n} samples": pl.explain(model, one, method="lime", segments=SEGMENTS, samples=n, seed=seed)
     for n in settings.wholes("SAMPLE_NUMBERS", SAMPLE_NUMBERS, 20, 2000, count=5)
 }
 says = [f"R² {float(a.fit[0]):.2f}, relative error {float(a.error[0]):.2f}" for a in named.values()]
@@ -149,19 +153,25 @@ display(*figures.explained(model, x, saliency))
 # TODO 4: one photograph, and which of its likeliest classes are explained
 IMAGE = 7
 RANKS = [1, 2, 5]  # up to five of 1 to 10
+OUTPUT = "logit"  # or "log_probability", "probability", "loss": of what the gradient is taken
+MAGNITUDE = False  # or True
 # END TODO 4
 
 one = x[settings.whole("IMAGE", IMAGE, 0, last)]
 most = min(10, len(model.labels))
 answers = model.predict(one, top=most)[0]
 chosen = [answers[rank - 1] for rank in settings.wholes("RANKS", RANKS, 1, most, count=5)]
-named = {f"{p.label}, {p.probability:.1%}": pl.explain(model, one, method="saliency", target=p.index) for p in chosen}
+how = {
+    "output": settings.choice("OUTPUT", OUTPUT, ["logit", "log_probability", "probability", "loss"]),
+    "magnitude": settings.yes("MAGNITUDE", MAGNITUDE),
+}
+named = {f"{p.label}, {p.probability:.1%}": pl.explain(model, one, method="saliency", target=p.index, **how) for p in chosen}
 display(figures.variants(one, named, shared=True))
 
 # %% [markdown]
 # > **Look for** how much of the brightness lies on the subject, compared with how much of the photograph it fills; where
 # > the very brightest pixel is; on which photographs the brightness is gathered and on which it is spread; what stays the
-# > same when another class is asked about. *Questions 5 to 9.*
+# > same when another class is asked about. *Questions 5 to 8.*
 
 # %% [markdown]
 # ## 3 SmoothGrad
@@ -187,15 +197,25 @@ display(figures.variants(one, named, shared=True))
 # TODO 5: how strong the noise is, and how many noisy copies there are of each photograph
 NOISE = 0.15  # 0.01 to 1
 SAMPLES = 8  # 2 to 200; ten photographs take about a third of a second for each
+SEED = 0  # 0 to 1000; another one draws other noise
 # END TODO 5
 
 settings.real("NOISE", NOISE, 0.01, 1)
 settings.whole("SAMPLES", SAMPLES, 2, 200)
-smooth = pl.explain(model, x, method="smoothgrad", statistic="magnitude", noise=NOISE, samples=SAMPLES)
+smooth = pl.explain(
+    model,
+    x,
+    method="smoothgrad",
+    statistic="magnitude",
+    noise=NOISE,
+    samples=SAMPLES,
+    seed=settings.whole("SEED", SEED, 0, 1000),
+)
 display(*figures.explained(model, x, smooth))
 
 # %% [markdown]
-# **How much noise?** One photograph without noise, which is its saliency map, and with several levels of it.
+# **How much noise?** One photograph without noise, which is its saliency map, and with several levels of it. Below each
+# stands how many of the noisy copies the network takes for another class than the photograph.
 
 # %%
 # TODO 6: one photograph, and up to five levels of noise
@@ -206,10 +226,13 @@ COPIES = 12  # 2 to 200
 
 one = x[settings.whole("IMAGE", IMAGE, 0, last)]
 settings.whole("COPIES", COPIES, 2, 200)
+others: list[int] = []
 named = {"no noise": pl.explain(model, one, method="saliency")}
 for noise in settings.reals("NOISES", NOISES, 0.01, 1, count=5):
     named[f"noise {noise:g}"] = pl.explain(model, one, method="smoothgrad", statistic="magnitude", noise=noise, samples=COPIES)
-display(figures.variants(one, named))
+    copies = one.features + noise * one.value_range * torch.randn(COPIES, *one.features.shape[1:])
+    others.append(int((model.logits(copies).argmax(1) != model.targets(one)).sum()))
+display(figures.variants(one, named, captions=["", *(f"{n} of {COPIES} copies are another class" for n in others)]))
 
 # %% [markdown]
 # > **Look for** where the speckle goes and what remains; whether the map comes nearer to the subject or only gets softer;
@@ -290,12 +313,17 @@ display(*figures.fires(model, x, LAYER, FILTERS))
 # TODO 8: the number of steps, and what the photographs are compared with
 STEPS = 10  # 1 to 300; ten photographs take about a third of a second for each
 BASELINE = "black"  # or "white", "mean", "zero", "blur", "uniform", "gaussian"
+RULE = "gauss_legendre"  # or "trapezoid", "left", "right", "midpoint"
+REFINEMENTS = 0  # 0 to 300: steps that are added where most of the change is unaccounted for
 # END TODO 8
 
 KNOWN = ["black", "white", "mean", "zero", "blur", "uniform", "gaussian"]
 settings.whole("STEPS", STEPS, 1, 300)
 settings.choice("BASELINE", BASELINE, KNOWN)
-integrated = pl.explain(model, x, method="integrated_gradients", steps=STEPS, baseline=BASELINE)
+rule = settings.choice("RULE", RULE, ["gauss_legendre", "trapezoid", "left", "right", "midpoint"])
+settings.whole("REFINEMENTS", REFINEMENTS, 0, 300)
+walk = {"steps": STEPS, "baseline": BASELINE, "rule": rule, "refinements": REFINEMENTS}
+integrated = pl.explain(model, x, method="integrated_gradients", **walk)
 display(*figures.explained(model, x, integrated))
 
 # %% [markdown]
@@ -320,8 +348,8 @@ display(figures.variants(one, named, baselines=True))
 
 # %% [markdown]
 # > **Look for** how the completeness gap falls with the steps; what becomes of the dark pixels with a black baseline, and
-# > of the bright ones with a white one; which parts stay red whatever the photograph is compared with. *Questions 18 to
-# > 20.*
+# > of the bright ones with a white one; which parts stay red whatever the photograph is compared with. *Questions 18 and
+# > 19.*
 
 # %% [markdown]
 # ## 6 How far to trust a map
@@ -371,7 +399,7 @@ print("\n".join(lines))
 # 0 to 1, the lower the better; *seeds* is the correlation with a second run, 0 to 1, the higher the better.
 #
 # > **Look for** what the controls fail at, and whether a map that you believed in does better. Try photographs of which
-# > the network is sure, and some of which it is not.
+# > the network is sure, and some of which it is not. *Questions 9 and 20.*
 
 # %% [markdown]
 # ## What next

@@ -21,7 +21,8 @@
 # machine, on its CPU, without a network connection.
 #
 # **The course.** Every section ends with what to look for and with the numbers of the questions that it serves. The
-# questions stand in the course's page; here you find what it takes to answer them.
+# questions stand in the course's page. Here you try out the approaches that they are about; what a question asks for and no
+# TODO sets, such as another option of a method, is set in the explanation that the page shows beside it.
 
 # %%
 # %env OMP_WAIT_POLICY=PASSIVE
@@ -99,10 +100,10 @@ display(draw_overview([pl.attend(act, n) for n in range(1, enc.layers + 1)], mod
 display(draw_head_statistics(pl.head_statistics(act), model=enc.name))
 
 # %% [markdown]
-# **Hiding words.** A word is replaced by `[MASK]`, and the network says what it would put there: the likeliest pieces of
-# words with their probabilities. The picture shows what the hidden place attends to, which is all that the guess can rest
-# on. Hide a second word, and see what becomes of the guesses for the first. The head that predicts is small; expect the
-# grammar to be right more often than the fact.
+# **Hiding words.** A word is replaced by `[MASK]`, and the network says what it would put there: the likeliest pieces
+# of words with their probabilities. The picture shows what the hidden place attends to in one block; the guess rests on
+# what all blocks have gathered, one after the other. Hide a second word, and see what becomes of the guesses for the
+# first. The head that predicts is small; expect the grammar to be right more often than the fact.
 
 # %%
 # TODO 2: some words of your sentence, and the block and the heads that are shown
