@@ -4,6 +4,7 @@ Planted networks (`planted`) are trained on data made here, so that what decides
 nobody knows what decides; there the evidence of `trust` is all there is.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,9 +131,6 @@ class _Raw:
         return np.array([e.advantage.value for e in self.evidence])
 
     def grade(self, name: str, rank: tuple[int, int] | None) -> Grade:
-        def over(values: Sequence[float]) -> Interval | None:
-            return bootstrap(np.array(values, dtype=np.float64)) if len(values) else None
-
         return Grade(
             method=name,
             found=over([value for one in self.found.values() for value in one.tolist()]),
@@ -146,6 +144,13 @@ class _Raw:
             seconds=self.seconds,
             failed="; ".join(self.failed),
         )
+
+
+def over(values: Sequence[float]) -> Interval | None:
+    """The mean over images with its interval; of one image without, since that says nothing of others. None of no image."""
+    if len(values) == 1:
+        return Interval(values[0], math.nan, math.nan)
+    return bootstrap(np.array(values, dtype=np.float64)) if len(values) else None
 
 
 def ranked_above(
@@ -166,9 +171,10 @@ def probability_above(scores: Float32[Tensor, " place"], inside: Bool[Tensor, " 
 
 
 def places(scores: Mapping[str, Float64[np.ndarray, " image"]], seed: int) -> dict[str, tuple[int, int]]:
-    """Between which places 95 % of resamples of the images, or texts, put each method that answered for all of them."""
+    """Between which places 95 % of resamples of the images, or texts, put each method that answered for all of several."""
     longest = max((len(values) for values in scores.values()), default=0)
-    complete = [name for name, values in scores.items() if len(values) == longest > 0]
+    # one image says nothing about the order on others
+    complete = [name for name, values in scores.items() if len(values) == longest > 1]
     if not complete:
         return {}
     table = np.stack([scores[name] for name in complete])

@@ -16,8 +16,8 @@ from pellucid.analysis.erasure import comprehensiveness, sufficiency
 from pellucid.analysis.passages import examples
 from pellucid.analysis.planted_text import TextPlant
 from pellucid.analysis.token_scores import TokenMethod, TokenScores, token_scores
-from pellucid.grades import Progress, places, probability_above
-from pellucid.measurement import Interval, bootstrap
+from pellucid.grades import Progress, over, places, probability_above
+from pellucid.measurement import Interval
 from pellucid.models.text import TextEncoder
 from pellucid.trust import passes
 
@@ -107,9 +107,6 @@ class _Raw:
         return np.array([value for one in self.found.values() for value in one] or self.lost, dtype=np.float64)
 
     def grade(self, name: str, rank: tuple[int, int] | None) -> TextGrade:
-        def over(values: Sequence[float]) -> Interval | None:
-            return bootstrap(np.array(values, dtype=np.float64)) if len(values) else None
-
         return TextGrade(
             name,
             found=over([value for one in self.found.values() for value in one]),

@@ -33,8 +33,9 @@ def benchmark(
     """Grade methods, all of them by default: do they find a planted cause, and do their maps hold up on photographs?
 
     Plants are small networks trained here, in seconds, on data made here, so that what decides is known. Each grade has its
-    95 % interval over images; RANK says between which places 95 % of resamples put the method. With --text the methods are
-    those that score tokens, and the photographs worked examples of question answering by --model, "minilm-qa" by default.
+    95 % interval over images, "-" where there is one; RANK says between which places 95 % of resamples put the method. With
+    --text the methods are those that score tokens, and the photographs worked examples of question answering by --model,
+    "minilm-qa" by default.
     """
     if text:
         default = click.core.ParameterSource.DEFAULT
@@ -86,7 +87,12 @@ def benchmark(
 
 
 def _between(interval: Any) -> str:
-    return "-" if interval is None else f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+    if interval is None:
+        return "-"
+    between = (
+        "-" if interval.low != interval.low else f"{interval.low:.2f} to {interval.high:.2f}"
+    )  # not a number: of one image
+    return f"{interval.value:.2f} ({between})"
 
 
 def _text(names: tuple[str, ...], no_plants: bool, markdown: bool, seed: int, model: str, as_json: bool) -> int:
