@@ -74,6 +74,7 @@ def test_a_student_joins_by_an_invitation_answers_and_has_a_receipt(page: Page, 
     page.goto(room.address)
     expect(page).to_have_url(re.compile("view=course"))
     page.goto(f"{room.address}?view=course&courseQuestion=share&invitation={room.invitation()}")
+    expect(page.get_by_text(re.compile(r"^At least 8 characters\. From now on you log in as \S+\.$"))).to_be_visible()
     page.get_by_label("New password").fill("short")
     page.get_by_role("button", name="Set the password and log in").click()
     expect(page.get_by_role("alert")).to_contain_text("at least 8 characters")

@@ -76,6 +76,7 @@ def test_no_request_that_the_interface_allows_makes_the_course_fail(tmp_path, ro
     for label, statuses in reached.items():
         staff = label not in {
             "GET /api/course", "POST /api/course/sessions", "DELETE /api/course/sessions", "POST /api/course/invitations",
+                "POST /api/course/invitations/asked",
             "GET /api/course/questions", "GET /api/course/answers", "GET /api/course/history",
             "PUT /api/course/answers/{question}",
         }  # fmt: skip

@@ -526,4 +526,6 @@ def test_two_hundred_jobs_queued_and_cancelled_at_random_leave_nothing_behind(tm
         )
         assert len([t for t in threading.enumerate() if t.name.startswith("pellucid lab")]) == 1
     assert not [t for t in threading.enumerate() if t.name.startswith("pellucid lab")]
-    assert alive() == before
+    objects, files = alive()
+    assert objects == before[0]
+    assert files <= before[1]  # what tests before this one left may be closed by now

@@ -15,6 +15,14 @@ export interface Me {
   readonly role: Role;
 }
 
+/** Whom an invitation code is for. */
+export interface Invited {
+  readonly login: string;
+  readonly name: string;
+  /** Characters that a password has at least. */
+  readonly password_least: number;
+}
+
 /** GET /api/course. Points are integer tenths, times are UTC in ISO 8601. */
 export interface Course {
   readonly id: string;
@@ -128,6 +136,10 @@ export class CourseApi {
   async logOut(): Promise<void> {
     this.owe(true);
     await this.ended();
+  }
+  /** Whom the code invites; it is not used up by that. */
+  invited(code: string): Promise<Invited> {
+    return this.post("/invitations/asked", { code });
   }
   /** Makes the password of an invitation, and logs in. */
   accept(code: string, password: string): Promise<Me> {

@@ -14,6 +14,7 @@ export const en = {
     code: "Invitation code",
     newPassword: "New password",
     newPasswordNote: "For logging in from now on.",
+    newPasswordFor: (login: string, least: number) => `At least ${least} characters. From now on you log in as ${login}.`,
     accept: "Set the password and log in",
     known: "I have a password already",
     show: "Show the password",

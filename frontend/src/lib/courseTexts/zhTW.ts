@@ -16,6 +16,7 @@ export const zhTW: Texts = {
     code: "邀請碼",
     newPassword: "新密碼",
     newPasswordNote: "之後登入時使用。",
+    newPasswordFor: (login, least) => `至少 ${least} 個字元。之後請以帳號 ${login} 登入。`,
     accept: "設定密碼並登入",
     known: "我已經有密碼",
     show: "顯示密碼",
