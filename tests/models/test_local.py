@@ -255,7 +255,7 @@ def test_another_window_and_another_weight_are_seen() -> None:
     images = pictures(model, 1)
     a, b = (pl.methods["occlusion"](m, images, torch.tensor([1]), window=7) for m in (model, model.on("torch")))
     torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-5)
-    assert a.notes["engine"].endswith("; the first layers only where a square reaches")
+    assert a.notes["engine"].endswith("; layers only where a square reaches")
 
 
 def test_torch_has_none() -> None:

@@ -137,7 +137,7 @@ class Watch:
         if isinstance(self._local, str):
             said += f"; every copy as a whole: {self._local}"
         elif self._local is not None:
-            said += "; the first layers only where a square reaches"
+            said += "; layers only where a square reaches"
         return {"engine": f"openvino; {said}"}
 
     def _compare(self, owners: list[int], exact: list[float], inexact: list[float]) -> None:
