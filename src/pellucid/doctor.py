@@ -129,7 +129,12 @@ def _openvino() -> Finding:
             "not installed",
             "pip install 'pellucid[fast]', then engine='openvino': LIME in a third of the time, SmoothGrad in half",
         )
-    return Finding("openvino", "good", f"{version('openvino')}; taken where engine='openvino' is asked for")
+    found = f"{version('openvino')}; taken where engine='openvino' is asked for"
+    from pellucid.models.engine import adds_bytes
+
+    if not adds_bytes():
+        return Finding("openvino", "good", f"{found}; openvino-int8 often stays in float32 here, as this CPU has no VNNI")
+    return Finding("openvino", "good", found)
 
 
 def _torchvision() -> Finding:

@@ -53,7 +53,10 @@ def test_every_rule_is_exact_on_a_linear_model(linear: pl.ImageClassifier, rule:
         start = make_baseline(images, baseline)
         torch.testing.assert_close(a.scores, (images.features - start) * weight, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(a.extras["baseline"], start)
-        assert a.worst_error < 1e-5
+        ends = torch.stack([linear.values(one, TARGET) for one in (start, images.features)]).abs().amax(0)
+        gap = a.extras["completeness_gap"].abs()
+        assert (gap <= 4 * torch.finfo(torch.float32).eps * ends).all(), "no more than the logits themselves are rounded"
+        torch.testing.assert_close(a.error, gap / a.extras["change"].abs())
         mean = integrated_gradients(linear, images, TARGET, steps=steps, rule=rule, baseline=baseline, multiply=False)
         torch.testing.assert_close(mean.scores, weight, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(mean.error, a.error, atol=1e-6, rtol=0)

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 import pellucid as pl
 from pellucid.models import watch as watching
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
-from pellucid.models.engine import Compiled
+from pellucid.models.engine import Compiled, adds_bytes
 from pellucid.models.food11 import Categories
 from pellucid.models.gradient_graph import _Rewriting
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import Output
+from pellucid.models.local import Precision
 from pellucid.models.watch import LIMITS, PROBES, Watch
 from tests import networks
 from tests.conftest import pictures, wrapped
@@ -378,6 +379,9 @@ def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch(native: bo
     monkeypatch.setattr(Compiled, "has_bfloat16", native)
     model = quick(networks.smooth_cnn())
     images = pictures(model, 2)
+    assert model.compiled is not None
+    # subtle: some CPUs compute in float32 all the same where they are asked for bfloat16
+    rough = not torch.equal(*(model.compiled(images.features, precision) for precision in get_args(Precision)))
     exact = model.on("torch")
     cases: list[tuple[str, dict[str, Any]]] = [
         ("lime", {"samples": 200, "segmentation": "grid", "segments": 9}),
@@ -392,7 +396,7 @@ def test_lime_and_occlusion_say_what_they_ran_on_and_agree_with_torch(native: bo
         for got, expected in zip(a.scores.flatten(1), b.scores.flatten(1), strict=True):
             assert torch.corrcoef(torch.stack([got, expected]))[0, 1] > 0.99
         if method == "occlusion":
-            assert bool((a.error > 0).any()) is native, "a map in bfloat16 is not called exact"
+            assert bool((a.error > 0).any()) is (native and rough), "a map in bfloat16 is not called exact"
 
 
 # ------------------------------------------------------------------------------------------------------------ integers
@@ -406,7 +410,8 @@ def test_in_integers_logits_are_near_and_not_the_same(make) -> None:
     found = model.compiled.quantized(images)(images, "float32")
     exact = model.logits(images)
     apart = (found - exact).std() / (exact - exact.mean(0)).std()
-    assert 1e-4 < apart < 0.1, "in 256 steps, an answer is known to a few of them"
+    most = 0.1 if adds_bytes() else 0.5  # half of it is lost where sums of bytes are cut off, and `Watch` refuses such answers
+    assert 1e-4 < apart < most, "in 256 steps, an answer is known to a few of them"
 
 
 def test_integers_hold_what_the_pictures_seen_do_and_no_more() -> None:

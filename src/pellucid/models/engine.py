@@ -157,6 +157,16 @@ def _capabilities() -> list[str]:
     return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+@cache
+def adds_bytes() -> bool:
+    """Whether this CPU adds up products of bytes exactly, by instructions of its own (VNNI). Unknown ones are taken not to.
+
+    Others add two products in sixteen bits, where large sums are cut off, so that answers in integers stray and save little.
+    """
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    return "x86" not in known.get("architecture", "x86") or any(known.get(name) for name in ("avx512_vnni", "avx_vnni"))
+
+
 def everything_of(network: Prepared) -> list[Tensor]:
     """All its weights and buffers."""
     return [tensor for sub in network.module.modules() for tensor in tensors_of(sub)]

@@ -158,10 +158,9 @@ def separation_curves(
         colour = canvas.theme.lines[at % len(canvas.theme.lines)]
         places = np.asarray(layers) + 0.06 * (at - (len(curves) - 1) / 2)  # so that equal ones do not hide each other
         axes.fill_between(places, low, high, color=colour, alpha=0.14, linewidth=0)
-        axes.errorbar(
-            places, middle, yerr=(middle - low, high - middle), color=colour, linewidth=1.4, marker="o", markersize=3.5,
-            elinewidth=1.0, capsize=2.5,
-        )  # fmt: skip
+        axes.plot(places, middle, color=colour, linewidth=1.4, marker="o", markersize=3.5)
+        # subtle: percentiles of resamples need not enclose the value, nor do they where all are equal but for rounding
+        axes.errorbar(places, (low + high) / 2, yerr=(high - low) / 2, fmt="none", ecolor=colour, elinewidth=1.0, capsize=2.5)
     axes.set_xticks(list(layers) if len(layers) <= 25 else list(layers)[:: -(-len(layers) // 25)])
     axes.set_xlabel("layer (0 is the embedding layer)", fontsize=points(15), color=canvas.theme.ink)
     axes.set_ylabel(unit, fontsize=points(15), color=canvas.theme.ink, parse_math=False)
