@@ -5,6 +5,8 @@ PAGE := src/pellucid/server/static/index.html
 OUT ?= pellucid-out
 # Threads that spin while they wait make every network pass up to 50 times slower beside a busy process.
 export OMP_WAIT_POLICY ?= PASSIVE
+# What Python has compiled is kept, wherever the environment says otherwise: torch and its like take seconds in every process.
+export PYTHONDONTWRITEBYTECODE :=
 # Python's side and the page's are set up and checked side by side.
 MAKEFLAGS += --jobs=2
 
