@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 import pellucid as pl
 from pellucid.attribution import Attribution
+from pellucid.evidence import Evidence, Trust
 from pellucid.measurement import Interval
 from pellucid.pictures.attention import draw_attention, draw_head_statistics, draw_overview
 from pellucid.pictures.images import draw_filters, draw_where, filter_names
-from pellucid.trust import Evidence, Trust
 from tests.networks import seeded, smooth_cnn
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import pellucid as pl
+from pellucid.evidence import LEARNED
 from pellucid.inputs.augment import generator
 from pellucid.inputs.image import normalised
 from pellucid.models.learned import order
@@ -16,7 +17,6 @@ from pellucid.planted import Plant, grown_from, plant, plants
 from pellucid.planted.evidence import evidence
 from pellucid.planted.rules import RULES
 from pellucid.planted.scenes import Scenes, as_bytes
-from pellucid.trust import LEARNED
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ import torch
 
 import pellucid as pl
 from pellucid.attribution import Work
+from pellucid.evidence import Evidence, Trust, judged
 from pellucid.measurement import Interval
 from pellucid.models.randomized import randomized
 from pellucid.planted import plants
-from pellucid.trust import FLOOR, ORDERS, STEPS, Evidence, Trust, at_full_length, judged, passes, planned
+from pellucid.trust import FLOOR, ORDERS, STEPS, at_full_length, passes, planned
 
 trust_module = importlib.import_module("pellucid.trust")
 GOOD = Interval(0.3, 0.2, 0.4)

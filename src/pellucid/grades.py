@@ -15,12 +15,13 @@ import torch
 from jaxtyping import Bool, Float32, Float64
 from torch import Tensor
 
+from pellucid.evidence import Evidence
 from pellucid.explain import explain
 from pellucid.inputs.image import Images
 from pellucid.measurement import Interval, bootstrap
 from pellucid.models.image import ImageClassifier
 from pellucid.planted import Plant
-from pellucid.trust import Evidence, passes, trust
+from pellucid.trust import passes, trust
 
 RESAMPLES = 1_000
 Progress = Callable[[float, str], None]

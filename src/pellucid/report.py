@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from pellucid.attribution import Attribution
+from pellucid.evidence import Trust
 from pellucid.explain import explain, record
 from pellucid.inputs.image import Images
 from pellucid.inputs.photograph import expand, photographs
@@ -24,7 +25,7 @@ from pellucid.render.page import Cite, Grid, Observation, Report, Section, Table
 from pellucid.render.rows import Column, Row, overlay_row, photograph_row
 from pellucid.store import environment, write_whole
 from pellucid.stream import drain
-from pellucid.trust import Trust, trust
+from pellucid.trust import trust
 
 MOST = 30
 """Pictures in one report; a page of more would take minutes to open."""

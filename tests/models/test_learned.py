@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 import pellucid as pl
+from pellucid.evidence import LEARNED
 from pellucid.models import learned
 from pellucid.models.learned import order
 from pellucid.models.randomized import randomized
-from pellucid.trust import LEARNED
 from tests import networks
 
 

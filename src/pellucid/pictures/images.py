@@ -10,6 +10,7 @@ from PIL import Image
 
 from pellucid.again import check_explained
 from pellucid.attribution import Attribution
+from pellucid.evidence import Evidence, Trust
 from pellucid.inputs.image import Images
 from pellucid.methods.filter_image import FilterImage
 from pellucid.methods.filter_maps import Patch, filter_maps
@@ -21,7 +22,6 @@ from pellucid.render.numbers import number, percent
 from pellucid.render.plots import filter_sheet
 from pellucid.render.rows import Column, Row, heatmap_row, overlay_row, photograph_row, superpixel_row
 from pellucid.render.sheets import explanation, sheet
-from pellucid.trust import Evidence, Trust
 
 
 def draw(

@@ -9,13 +9,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pellucid.attribution import Work
+from pellucid.evidence import Evidence, Trust
 from pellucid.measurement import Interval
 from pellucid.methods.filter_image import FilterImage
 from pellucid.models.image import ImageClassifier
 from pellucid.pictures.images import draw, draw_filters
 from pellucid.render.figures import png_bytes, svg_bytes
 from pellucid.store import Record
-from pellucid.trust import Evidence, Trust
 
 
 def maps_csv(record: Record) -> bytes:
