@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final, get_args
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from pellucid.analysis.rollout import rollout
@@ -117,7 +117,7 @@ def token_scores(
     context: str | Sequence[str] | None = None,
     *,
     method: TokenMethod = "erasure",
-    target: Asked = None,
+    target: Asked | TokenTarget = None,
     baseline: Baseline | None = None,
     steps: int = 32,
     seed: int = 0,
@@ -167,12 +167,7 @@ def token_scores(
         return replace(base, scores=scores.masked_fill(~able, torch.nan), work=passes, **more)
 
     if method == "erasure":
-        rows, places = able.nonzero().T
-        removed = torch.zeros(len(rows), able.shape[1], dtype=torch.bool)
-        removed[torch.arange(len(rows)), places] = True
-        scores = torch.zeros(able.shape)
-        scores[rows, places] = whole[rows] - asked_without(encoder, tokens, wanted, rows, removed, "mask", progress)[0]
-        return finished(scores, len(rows))
+        return finished(erased(encoder, tokens, wanted, whole, able, progress), int(able.sum()))
     if method == "input_x_gradient":
         here = _embedded(encoder, tokens.ids)
         gradient, _ = _asked_of(encoder, tokens, wanted, every, here, gradient=True, progress=progress)
@@ -191,6 +186,23 @@ def token_scores(
         return finished(scores, 0, unit="arbitrary", options={"seed": seed})
     scores = _attended(encoder, tokens, wanted, method, progress)
     return finished(scores, len(tokens), unit="share of attention", signed=False)
+
+
+def erased(
+    encoder: TextEncoder,
+    tokens: Tokens,
+    target: TokenTarget,
+    whole: Float32[Tensor, " batch"],
+    which: Bool[Tensor, "batch token"],
+    progress: Callable[[float], None] | None = None,
+) -> Float32[Tensor, "batch token"]:
+    """By how much the target's logit, `whole` for the whole texts, falls without each of these tokens alone; NaN elsewhere."""
+    rows, places = which.nonzero().T
+    removed = torch.zeros(len(rows), which.shape[1], dtype=torch.bool)
+    removed[torch.arange(len(rows)), places] = True
+    scores = torch.full(which.shape, torch.nan)
+    scores[rows, places] = whole[rows] - asked_without(encoder, tokens, target, rows, removed, "mask", progress)[0]
+    return scores
 
 
 def _attended(

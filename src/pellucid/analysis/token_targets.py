@@ -42,17 +42,22 @@ class TokenTarget:
         return "start + end logit" if self.task == "question_answering" else "logit"
 
 
-def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked = None) -> TokenTarget:
+def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarget = None) -> TokenTarget:
     """The target of each text: its answer, a word at its one masked place, or its class.
 
     An answer is, as in `head_effect`, the one given as (first, last) token, else the one the tokens carry, else the best span
     of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class by
     its label (`id2label` of the configuration) or its number, else it is the likeliest. One target holds for every text; a
-    list has one, or None, for each.
+    list has one, or None, for each. A `TokenTarget` is taken as it is, so that another encoder can be asked the same.
 
     ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
     context or without exactly one masked token, a span outside the text, and what is no single wordpiece or no class.
     """
+    if isinstance(target, TokenTarget):
+        if len(target) != len(tokens):
+            raise ValueError(f"{len(target)} targets for {len(tokens)} texts; give one for each")
+        encoder.need(target.task)
+        return target
     if encoder.classifies:
         return _classes(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str | int)))
     if not encoder.answers_questions and not encoder.fills_masks:

@@ -58,7 +58,7 @@ def randomized(model: ImageClassifier, seed: int, layers: Sequence[str] | None =
             module(pictures)
         drawn: set[int] = set()
         for name in chosen:
-            _redraw(modules[name], draw_seed(seed, owners.index(name)), drawn)
+            redraw(modules[name], draw_seed(seed, owners.index(name)), drawn)
         with _measured(modules, chosen), _each_output(modules, weighing, _scaling(learned)):
             module(pictures)
     return replace(model, module=module, name=f"{model.name} with weights drawn from seed {seed}")
@@ -108,7 +108,8 @@ def _placed(module: nn.Module, features: Tensor) -> Tensor:
     return features.to(like.device, like.dtype)
 
 
-def _redraw(sub: nn.Module, seed: int, drawn: set[int]) -> None:
+def redraw(sub: nn.Module, seed: int, drawn: set[int]) -> None:
+    """Draws a layer's own parameters anew, in place; `drawn` are the ids of those that another layer shares and had redrawn."""
     generator = torch.Generator().manual_seed(seed)
     orders: dict[int, Tensor] = {}
     for parameter in sub.parameters(recurse=False):
