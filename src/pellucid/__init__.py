@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from pellucid.attribution import Attribution as Attribution
     from pellucid.doctor import Finding as Finding
     from pellucid.doctor import doctor as doctor
+    from pellucid.evidence import Evidence as Evidence
+    from pellucid.evidence import Trust as Trust
     from pellucid.explain import explain as explain
     from pellucid.explain import explain_stream as explain_stream
     from pellucid.explain import measure as measure
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from pellucid.models.text import TextEncoder as TextEncoder
     from pellucid.models.text import TextWarning as TextWarning
     from pellucid.pictures.images import draw as draw
+    from pellucid.pictures.tokens import draw_tokens as draw_tokens
     from pellucid.replay import Replay as Replay
     from pellucid.replay import replay as replay
     from pellucid.request import Request as Request
@@ -82,8 +85,7 @@ if TYPE_CHECKING:
     from pellucid.store import Store as Store
     from pellucid.stream import Method as Method
     from pellucid.stream import Preset as Preset
-    from pellucid.trust import Evidence as Evidence
-    from pellucid.trust import Trust as Trust
+    from pellucid.token_trust import token_trust as token_trust
     from pellucid.trust import trust as trust
 
 _WHERE = {
@@ -94,7 +96,7 @@ _WHERE = {
     "Blank": "analysis.answers",
     "Comparison": "analysis.similarity",
     "Corpus": "analysis.corpus",
-    "Evidence": "trust",
+    "Evidence": "evidence",
     "FilterImage": "methods.filter_image",
     "FilterMaps": "methods.filter_maps",
     "Finding": "doctor",
@@ -124,7 +126,7 @@ _WHERE = {
     "TextWarning": "models.text",
     "TokenScores": "analysis.token_scores",
     "Tokens": "inputs.text",
-    "Trust": "trust",
+    "Trust": "evidence",
     "answer": "analysis.answers",
     "attend": "analysis.attention",
     "attention_flow": "analysis.rollout",
@@ -135,6 +137,7 @@ _WHERE = {
     "comprehensiveness": "analysis.erasure",
     "doctor": "doctor",
     "draw": "pictures.images",
+    "draw_tokens": "pictures.tokens",
     "explain": "explain",
     "explain_stream": "explain",
     "fill_mask": "analysis.answers",
@@ -160,6 +163,7 @@ _WHERE = {
     "sufficiency": "analysis.erasure",
     "token_groups": "analysis.groups",
     "token_scores": "analysis.token_scores",
+    "token_trust": "token_trust",
     "trust": "trust",
 }
 __all__ = [*_WHERE, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
