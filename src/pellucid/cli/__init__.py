@@ -18,6 +18,7 @@ COMMANDS = {
     "layers": ("pellucid.cli.layers:layers", "Show a question and its context moving through the layers."),
     "compare": ("pellucid.cli.compare:compare", "Compare one word's vectors across sentences and layers."),
     "corpus": ("pellucid.cli.corpus:corpus", "Build an index of a text, and search it by what a token means."),
+    "token-scores": ("pellucid.cli.token_scores:token_scores", "Show which tokens of a text speak for the answer."),
     "answer": ("pellucid.cli.answer:answer", "Answer a question from a passage, or say that it does not."),
     "fill-mask": ("pellucid.cli.answer:fill_mask", "Predict the words that [MASK] hides."),
     "measure": ("pellucid.cli.measure:measure", "Measure recorded explanations, and say how far to trust them."),

@@ -1,0 +1,104 @@
+"""`pellucid token-scores`, as a person types it."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import pellucid as pl
+from pellucid.analysis.token_scores import TokenMethod
+from pellucid.cli.token_scores import METHODS
+from tests import encoders
+from tests.cli.command import shell
+
+QUESTION, CONTEXT = "who wrote the letter?", "the young queen wrote the letter in 1905 unwillingly."
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    place = tmp_path_factory.mktemp("encoders")
+    heads = ("ForQuestionAnswering", "ForMaskedLM", "ForSequenceClassification")
+    return {head: str(encoders.written(place / head, "bert", head)) for head in heads}
+
+
+def test_an_answer_is_explained_with_its_evidence_a_picture_and_a_record(models: dict[str, str], tmp_path: Path) -> None:
+    asked = ("token-scores", QUESTION, CONTEXT, "-m", models["ForQuestionAnswering"], "-x", "erasure", "-x", "rollout")
+    done = shell(*asked, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    encoder = pl.load(models["ForQuestionAnswering"])
+    assert isinstance(encoder, pl.TextEncoder)
+    for method, said in zip(("erasure", "rollout"), document["methods"], strict=True):
+        scores = pl.token_scores(encoder, QUESTION, CONTEXT, method=method)
+        expected = [None if v != v else pytest.approx(v, abs=1e-6) for v in scores.scores[0].tolist()]
+        assert said["scores"] == expected
+        assert said["unit"] == scores.unit
+        found = pl.token_trust(encoder, scores)[0]
+        assert (said["trust"]["verdict"], said["trust"]["sentence"]) == (found.verdict, found.sentence)
+    assert [one["token"] for one in document["tokens"]] == list(scores.tokens.surfaces(0))
+    with Image.open(tmp_path / document["picture"]) as picture:
+        assert picture.width > 900
+    record = json.loads((tmp_path / document["record"]).read_text(encoding="utf-8"))
+    assert record == {key: value for key, value in document.items() if key != "record"}
+    assert record["fingerprint"] == encoder.fingerprint
+    plain = shell(*asked, cwd=tmp_path).stdout
+    assert plain.startswith(f"{document['target']['name']}, by ")
+    best = max((v, one["token"]) for v, one in zip(document["methods"][0]["scores"], document["tokens"], strict=True) if v)
+    assert best[1] in plain.split("ERASURE")[1].splitlines()[1]
+    assert document["methods"][1]["trust"]["advice"] in plain
+
+
+def test_a_masked_word_and_a_class_by_name_and_by_whole_words(models: dict[str, str], tmp_path: Path) -> None:
+    text = "the queen [MASK] rereading the letter"
+    done = shell(
+        "token-scores", text, "-m", models["ForMaskedLM"], "-t", "wrote", "--by-word", "--no-trust", "--json", cwd=tmp_path
+    )
+    document = json.loads(done.stdout)
+    assert document["target"] == {"task": "masked_words", "name": "the word 'wrote'", "places": [3]}
+    assert document["pooled"] == "sum"
+    assert "rereading" in [one["token"] for one in document["tokens"]]
+    assert document["methods"][0]["trust"] is None
+    for label in ("LABEL_1", "1"):
+        done = shell("token-scores", "the queen wrote", "-m", models["ForSequenceClassification"], "-t", label, cwd=tmp_path)
+        assert done.stdout.startswith("the class 'LABEL_1', by "), done.stderr
+
+
+def test_words_of_the_context_are_a_target_and_the_text_may_come_from_elsewhere(
+    models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(CONTEXT))
+    asked = ("token-scores", QUESTION, "-", "-m", models["ForQuestionAnswering"], "--no-trust", "--format", "svg")
+    done = shell(*asked, "-t", "young queen", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["target"]["name"] == "the answer 'young queen'"
+    drawn = (tmp_path / document["picture"]).read_text(encoding="utf-8")
+    assert "young queen" in drawn
+    assert ">wrote<" in drawn
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "code"),
+    [
+        (("nothing to ask",), "what shall be explained? Give a CONTEXT", 2),
+        (("who?", CONTEXT, "-m", "{ForQuestionAnswering}", "-t", "the king"), "does not stand in the context", 1),
+        (("a [MASK] letter", "-m", "{ForMaskedLM}", "-t", "unwilling"), "is no single wordpiece", 1),
+        (("a letter", "-m", "{ForMaskedLM}"), "no tokens of 'a letter' are masked", 1),
+        (("a letter", "-m", "{ForSequenceClassification}", "-t", "happy"), "no class named 'happy'", 1),
+        (("a letter", CONTEXT, "-x", "lime"), "Invalid value for '--method'", 2),
+    ],
+)
+def test_what_cannot_be_explained_is_said(
+    asked: tuple[str, ...], said: str, code: int, models: dict[str, str], tmp_path: Path
+) -> None:
+    done = shell("token-scores", *(one.format(**models) for one in asked), cwd=tmp_path)
+    assert said in done.stderr
+    assert done.returncode in (code, 2)
+    assert not list(tmp_path.glob("pellucid-out/*"))
+
+
+def test_the_shell_knows_every_method() -> None:
+    from typing import get_args
+
+    assert get_args(TokenMethod) == METHODS
