@@ -23,6 +23,7 @@ def test_every_section_has_its_pictures_and_tables(made: tuple[list[Section], di
         "attention": [Picture] * 4,
         "masked-words": [Table],
         "answers": [Table],
+        "tokens": [Picture],
         "layers": [Picture] * 6,
         "words": [Picture] * 4,
         "corpus": [Table, Picture],

@@ -19,14 +19,18 @@ from pellucid.analysis.projection import project
 from pellucid.analysis.senses import example as word_example
 from pellucid.analysis.senses import separation
 from pellucid.analysis.similarity import compare
+from pellucid.analysis.token_scores import token_scores
+from pellucid.evidence import Trust
 from pellucid.models.load import load_encoder
 from pellucid.models.text import TextEncoder
 from pellucid.pictures.attention import draw_attention, draw_head_effect, draw_head_statistics, draw_overview
 from pellucid.pictures.compare import draw as draw_comparison
 from pellucid.pictures.layers import draw_layers, draw_phases
+from pellucid.pictures.tokens import draw_tokens
 from pellucid.render.figures import png_bytes
 from pellucid.render.numbers import percent
 from pellucid.render.page import Block, Cite, Picture, Section, Table
+from pellucid.token_trust import token_trust
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
     from pellucid.analysis.corpus import Hit
     from pellucid.render.figures import Paper
 
-COSTS = {"masked-words": 1.0, "answers": 1.0, "attention": 12.0, "layers": 20.0, "words": 8.0, "corpus": 14.0}
+COSTS = {
+    "masked-words": 1.0, "answers": 1.0, "tokens": 6.0, "attention": 12.0, "layers": 20.0, "words": 8.0, "corpus": 14.0,
+}  # fmt: skip
 """About how many seconds each section takes: for the progress bar only."""
 
 AROUND = 60
@@ -51,8 +57,8 @@ def texts() -> dict[str, Any]:
 def text_sections(part: Callable[[str, str], Advance]) -> list[Section]:
     """The sections in the order in which they are read. `part(id, title)` gives the bar of one of them."""
     made = {
-        "masked-words": _masked_words, "answers": _answers, "attention": _attention, "layers": _layers, "words": _words,
-        "corpus": _corpus,
+        "masked-words": _masked_words, "answers": _answers, "tokens": _tokens, "attention": _attention,
+        "layers": _layers, "words": _words, "corpus": _corpus,
     }  # fmt: skip
     sections = []
     for about in texts().values():
@@ -98,6 +104,19 @@ def _answers(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], l
         share = percent(found.best.probability if found.answered else found.null_probability)
         rows.append((question, said, share, context))
     return [Table(("question", f"{enc.name} answers", "probability", "passage"), tuple(rows))], []
+
+
+def _tokens(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], list[str]]:
+    enc = load_encoder(about["model"])
+    shown = example(about["example"])
+    made = [token_scores(enc, shown.question, shown.context, method=method) for method in about["methods"]]
+    advance(0.3)
+    found: list[Trust] = []
+    for n, scores in enumerate(made):
+        found.append(token_trust(enc, scores))
+        advance(0.3 + 0.6 * (n + 1) / len(made))
+    alt = f"The words of “{shown.question}” and its passage, coloured by how much they speak for {made[0].target.names[0]}"
+    return [_picture(draw_tokens, alt, made, found, model=enc.name)], []
 
 
 def _attention(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], list[str]]:
