@@ -4,7 +4,7 @@ import copy
 import importlib
 import math
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -205,8 +205,9 @@ def test_random_weights_are_as_large_as_the_learned_ones_and_shared_where_those_
         if parameter.numel() > 500:
             sizes = [float(each.detach().square().mean().sqrt()) for each in (parameter, drawn[name])]
             assert sizes[1] == pytest.approx(sizes[0], rel=0.2), name
-    embeddings = [one.module.get_input_embeddings().weight for one in (encoder, other)]
-    outputs = [one.module.get_output_embeddings().weight for one in (encoder, other)]
+    modules: list[Any] = [encoder.module, other.module]
+    embeddings = [one.get_input_embeddings().weight for one in modules]
+    outputs = [one.get_output_embeddings().weight for one in modules]
     assert (embeddings[0] is outputs[0]) == (embeddings[1] is outputs[1])
     assert other.name == f"{encoder.name} with weights drawn from seed 1"
 

@@ -37,7 +37,7 @@ def test_an_answer_is_explained_with_its_evidence_a_picture_and_a_record(models:
         assert said["unit"] == scores.unit
         found = pl.token_trust(encoder, scores)[0]
         assert (said["trust"]["verdict"], said["trust"]["sentence"]) == (found.verdict, found.sentence)
-    assert [one["token"] for one in document["tokens"]] == list(scores.tokens.surfaces(0))
+    assert [one["token"] for one in document["tokens"]] == list(encoder.read(QUESTION, CONTEXT).surfaces(0))
     with Image.open(tmp_path / document["picture"]) as picture:
         assert picture.width > 900
     record = json.loads((tmp_path / document["record"]).read_text(encoding="utf-8"))

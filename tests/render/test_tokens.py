@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def row(words=WORDS, signed=True, **more):
     return TokenRow("erasure", [("context", pieces)], "logit", signed, **more)
 
 
-def boxes(figure, marked=False):
+def boxes(figure, marked=False) -> list[Any]:
     """Left, top, width and colour of what lies below each token."""
     (axes,) = (a for a in figure.axes if a.get_label() == "tokens")
     found = [p for p in axes.patches if isinstance(p, Rectangle)]
