@@ -303,8 +303,10 @@ def test_what_has_no_target_says_so(tiny: pl.TextEncoder, bert: pl.TextEncoder, 
         token_scores(reader, "the queen")
     with pytest.raises(ValueError, match=r"no answer from token 4 to 99; the text has \d+ tokens, from 0"):
         token_scores(reader, QUESTION, CONTEXT, target=(4, 99))
-    with pytest.raises(ValueError, match="the target 'queen' is no answer; expected its first and last token"):
-        token_scores(reader, QUESTION, CONTEXT, target=["queen"])
+    with pytest.raises(ValueError, match="'the king' does not stand in the context"):
+        token_scores(reader, QUESTION, CONTEXT, target="the king")
+    with pytest.raises(ValueError, match="the target 3 is no answer; expected its words, or its first and last token"):
+        token_scores(reader, QUESTION, CONTEXT, target=[3])
     with pytest.raises(ValueError, match="'rereads' is no single wordpiece of tiny bert's vocabulary, but "):
         token_scores(bert, GUESS, target="rereads")
     with pytest.raises(ValueError, match="no word 100000 in the vocabulary"):

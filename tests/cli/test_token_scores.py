@@ -37,15 +37,20 @@ def test_an_answer_is_explained_with_its_evidence_a_picture_and_a_record(models:
         assert said["unit"] == scores.unit
         found = pl.token_trust(encoder, scores)[0]
         assert (said["trust"]["verdict"], said["trust"]["sentence"]) == (found.verdict, found.sentence)
-    assert [one["token"] for one in document["tokens"]] == list(encoder.read(QUESTION, CONTEXT).surfaces(0))
+    assert [one["text"] for one in document["tokens"]] == list(encoder.read(QUESTION, CONTEXT).surfaces(0))
     with Image.open(tmp_path / document["picture"]) as picture:
         assert picture.width > 900
+    assert document["fingerprint"] == encoder.fingerprint
+    again = shell("replay", document["record"], cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "Reproduced: every number is the same." in again.stdout
     record = json.loads((tmp_path / document["record"]).read_text(encoding="utf-8"))
-    assert record == {key: value for key, value in document.items() if key != "record"}
-    assert record["fingerprint"] == encoder.fingerprint
+    record["questions"][0]["answer"]["methods"][0]["scores"][2] += 1
+    (tmp_path / "other.json").write_text(json.dumps(record), encoding="utf-8")
+    assert shell("replay", "other.json", cwd=tmp_path).returncode == 1
     plain = shell(*asked, cwd=tmp_path).stdout
-    assert plain.startswith(f"{document['target']['name']}, by ")
-    best = max((v, one["token"]) for v, one in zip(document["methods"][0]["scores"], document["tokens"], strict=True) if v)
+    assert plain.startswith(f"{document['target']}, by ")
+    best = max((v, one["text"]) for v, one in zip(document["methods"][0]["scores"], document["tokens"], strict=True) if v)
     assert best[1] in plain.split("ERASURE")[1].splitlines()[1]
     assert document["methods"][1]["trust"]["advice"] in plain
 
@@ -56,9 +61,9 @@ def test_a_masked_word_and_a_class_by_name_and_by_whole_words(models: dict[str, 
         "token-scores", text, "-m", models["ForMaskedLM"], "-t", "wrote", "--by-word", "--no-trust", "--json", cwd=tmp_path
     )
     document = json.loads(done.stdout)
-    assert document["target"] == {"task": "masked_words", "name": "the word 'wrote'", "places": [3]}
-    assert document["pooled"] == "sum"
-    assert "rereading" in [one["token"] for one in document["tokens"]]
+    assert (document["task"], document["target"]) == ("masked_words", "the word 'wrote'")
+    assert document["by_word"]
+    assert "rereading" in [one["text"] for one in document["tokens"]]
     assert document["methods"][0]["trust"] is None
     for label in ("LABEL_1", "1"):
         done = shell("token-scores", "the queen wrote", "-m", models["ForSequenceClassification"], "-t", label, cwd=tmp_path)
@@ -72,7 +77,8 @@ def test_words_of_the_context_are_a_target_and_the_text_may_come_from_elsewhere(
     asked = ("token-scores", QUESTION, "-", "-m", models["ForQuestionAnswering"], "--no-trust", "--format", "svg")
     done = shell(*asked, "-t", "young queen", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
-    assert document["target"]["name"] == "the answer 'young queen'"
+    assert document["target"] == "the answer 'young queen'"
+    assert document["tokens"][document["places"][0]]["text"] == "young"
     drawn = (tmp_path / document["picture"]).read_text(encoding="utf-8")
     assert "young queen" in drawn
     assert ">wrote<" in drawn

@@ -79,6 +79,24 @@ def test_the_overview_has_every_head_in_little(client):
     assert said["statistics"]["distance"] == pl.head_statistics(act).distance.tolist()
 
 
+@pytest.mark.parametrize(("name", "body"), [("reader", {"pair": PASSAGE}), ("guesser", {"text": MASKED, "by_word": True})])
+def test_scores_of_tokens_and_their_evidence_are_the_librarys(client, name, body):
+    asked = {"text": QUESTION, "methods": ["erasure", "integrated_gradients", "random"], "steps": 8, "seed": 3, **body}
+    said = told(client, "token-scores", model=name, **asked)
+    for one in said["methods"]:
+        scores = pl.token_scores(encoder(name), asked["text"], asked.get("pair"), method=one["method"], steps=8, seed=3)
+        found = pl.token_trust(encoder(name), scores, seed=3)[0]
+        scores = scores.by_word() if body.get("by_word") else scores
+        assert [v for v in one["scores"] if v is not None] == scores.scores[0][~scores.scores[0].isnan()].tolist()
+        assert (one["trust"]["verdict"], one["trust"]["advice"]) == (found.verdict, found.advice)
+        assert one["about"].startswith(f"{found.verdict}: {found.sentence} ")
+    assert [t["text"] for t in said["tokens"]] == list(scores.tokens.surfaces(0))
+    assert said["target"] == scores.target.names[0]
+    quick = told(client, "token-scores", model=name, **asked | {"evidence": False})
+    assert [one["scores"] for one in quick["methods"]] == [one["scores"] for one in said["methods"]]
+    assert quick["methods"][0]["trust"] is None
+
+
 @pytest.mark.parametrize(("name", "body"), [("reader", {"text": QUESTION, "pair": PASSAGE}), ("guesser", {"text": MASKED})])
 def test_the_effect_of_heads_is_the_librarys(client, name, body):
     said = told(client, "effect", model=name, **body)
@@ -179,6 +197,9 @@ def test_words_are_compared_as_the_library_does(client):
         ("attention", {"text": "the", "layer": 9}, "no layer 9"),
         ("attention", {"text": "the", "layer": 1, "masked": [0]}, "a special token"),
         ("attention", {"text": "the", "layer": 1, "masked": [77]}, "no token 77"),
+        ("token-scores", {"text": "the letter"}, "has no head for question answering"),
+        ("token-scores", {"text": "the letter", "model": "guesser"}, "no tokens of 'the letter' are masked"),
+        ("token-scores", {"text": MASKED, "model": "guesser", "target": "rereading"}, "is no single wordpiece"),
         ("effect", {"text": "the letter"}, "no masked-word head"),
         ("effect", {"text": "the letter", "model": "guesser"}, "no token of the text is masked"),
         ("answer", {"question": "who?", "passage": "she"}, "no question-answering head"),

@@ -21,6 +21,7 @@ BODIES = {
     "/api/text/answer": {"model": "minilm-qa", "question": "Where did the cat sit?", "passage": TEXT},
     "/api/text/layers": {"models": ["minilm"], "question": "Where did the cat sit?", "passage": TEXT, "samples": 20},
     "/api/text/compare": {"model": "minilm", "sentences": [TEXT, "A cat ran."], "word": "cat"},
+    "/api/text/token-scores": {"model": "minilm-mlm", "text": "A cat [MASK].", "methods": ["erasure", "random"]},
 }
 
 

@@ -937,6 +937,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/text/token-scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Token Scores
+         * @description How much each token speaks for what the encoder answers, and how far that can be trusted.
+         */
+        post: operations["token_scores_api_text_token_scores_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/text/answer": {
         parameters: {
             query?: never;
@@ -3179,6 +3199,126 @@ export interface components {
             part: number;
             /** Masked */
             masked: boolean;
+        };
+        /** TokenMethodEntry */
+        TokenMethodEntry: {
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "erasure" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random";
+            /** Options */
+            options: {
+                [key: string]: boolean | number | string;
+            };
+            /** Unit */
+            unit: string;
+            /** Signed */
+            signed: boolean;
+            /**
+             * Scores
+             * @description Null for what no score is of: special tokens, and those the network is not shown.
+             */
+            scores: (number | null)[];
+            /** Error */
+            error: number | null;
+            /** Error Name */
+            error_name: string;
+            work: components["schemas"]["WorkDone"];
+            trust: components["schemas"]["EvidenceEntry"] | null;
+            /**
+             * About
+             * @description The evidence in a sentence or two, with its numbers.
+             */
+            about: string | null;
+        };
+        /** TokenScoresAnswer */
+        TokenScoresAnswer: {
+            /**
+             * Task
+             * @enum {string}
+             */
+            task: "question_answering" | "masked_words" | "classification";
+            /**
+             * Target
+             * @description In words.
+             */
+            target: string;
+            /**
+             * Places
+             * @description The tokens that are asked about: those of the answer, or the masked one.
+             */
+            places: number[];
+            /** Value */
+            value: number | null;
+            /** Value Unit */
+            value_unit: string;
+            /** By Word */
+            by_word: boolean;
+            /** Tokens */
+            tokens: components["schemas"]["TokenEntry"][];
+            /** Methods */
+            methods: components["schemas"]["TokenMethodEntry"][];
+            /** Notes */
+            notes: string[];
+        };
+        /** TokenScoresBody */
+        TokenScoresBody: {
+            /** Model */
+            model: string;
+            /** Text */
+            text: string;
+            /** Pair */
+            pair?: string | null;
+            /**
+             * Masked
+             * @default []
+             */
+            masked: number[];
+            /**
+             * Methods
+             * @default [
+             *       "erasure"
+             *     ]
+             */
+            methods: ("erasure" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random")[];
+            /**
+             * Target
+             * @description Words of the passage, a word for the masked place, or a class; by default what the model answers.
+             */
+            target?: string | null;
+            /**
+             * By Word
+             * @default false
+             */
+            by_word: boolean;
+            /**
+             * Baseline
+             * @description Where gradients begin; by default what each method takes.
+             */
+            baseline?: ("mask" | "pad" | "zero") | null;
+            /**
+             * Steps
+             * @description Of integrated gradients.
+             * @default 32
+             */
+            steps: number;
+            /**
+             * Evidence
+             * @default true
+             */
+            evidence: boolean;
+            /**
+             * Budget
+             * @description What the evidence may cost: a multiple of the scores.
+             * @default 1
+             */
+            budget: number;
+            /**
+             * Seed
+             * @default 0
+             */
+            seed: number;
         };
         /** TokensAnswer */
         TokensAnswer: {
@@ -8801,6 +8941,120 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EffectAnswer"];
+                };
+            };
+            /** @description Not a request that can be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description From another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Asked for under another name */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not what is wanted here */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy; see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    token_scores_api_text_token_scores_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenScoresBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenScoresAnswer"];
                 };
             };
             /** @description Not a request that can be read */

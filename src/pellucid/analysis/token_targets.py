@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from pellucid.analysis.answers import LONGEST, best_spans
+from pellucid.analysis.passages import find_answer
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import Head, TextEncoder
 from pellucid.registry import unknown
@@ -45,9 +46,9 @@ class TokenTarget:
 def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarget = None) -> TokenTarget:
     """The target of each text: its answer, a word at its one masked place, or its class.
 
-    An answer is, as in `head_effect`, the one given as (first, last) token, else the one the tokens carry, else the best span
-    of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class by
-    its label (`id2label` of the configuration) or its number, else it is the likeliest. One target holds for every text; a
+    An answer is the one given, as words of the context or (first, last) token, else the one the tokens carry, else the best
+    span of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class
+    by its label (`id2label` of the configuration) or its number, else it is the likeliest. One target holds for every text; a
     list has one, or None, for each. A `TokenTarget` is taken as it is, so that another encoder can be asked the same.
 
     ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
@@ -67,7 +68,7 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
             "load one that has such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
         )
     if encoder.answers_questions:
-        return _answers(encoder, tokens, _each(target, len(tokens), single=_is_span(target)))
+        return _answers(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str) or _is_span(target)))
     return _words(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str | int)))
 
 
@@ -222,8 +223,13 @@ def _answers(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
             )
     spans: list[tuple[int, int] | None] = []
     for row, given in enumerate(targets):
+        if isinstance(given, str):
+            places = tokens.span(row, *find_answer(tokens.texts[row][1], given), part=1)
+            given = places[0], places[-1]
         if given is not None and not _is_span(given):
-            raise ValueError(f"the target {given!r} is no answer; expected its first and last token, such as (8, 10)")
+            raise ValueError(
+                f"the target {given!r} is no answer; expected its words, or its first and last token, such as (8, 10)"
+            )
         spans.append(given or tokens.answers[row])
     missing = torch.tensor([row for row, span in enumerate(spans) if span is None], dtype=torch.int64)
     for some in by_length(tokens.mask[missing].sum(1), AT_ONCE):

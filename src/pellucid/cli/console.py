@@ -54,16 +54,16 @@ def numbers(parts: Iterable[str], what: str, hint: str, example: str) -> list[in
 
 def print_json(document: object) -> None:
     """Strict JSON: what is not a number becomes null."""
-    click.echo(json.dumps(finite(document), ensure_ascii=False, indent=2, allow_nan=False))
+    click.echo(json.dumps(_finite(document), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def finite(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     """The same without NaN and infinite numbers, which JSON has not: None in their places."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    return [finite(v) for v in value] if isinstance(value, list | tuple) else value
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli.answer import given_text
-from pellucid.cli.console import ENCODER, finite, json_flag, out_flag, print_json, print_table, progress
+from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
 from pellucid.cli.names import text_stem
 
 if TYPE_CHECKING:  # the help needs neither torch nor matplotlib
     from pellucid.analysis.token_scores import TokenScores
     from pellucid.evidence import Trust
-    from pellucid.inputs.text import Tokens
     from pellucid.models.text import TextEncoder
 
 METHODS = ("erasure", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random")
@@ -51,43 +50,41 @@ def token_scores(
     Of a question TEXT with its CONTEXT the answer is explained, of a TEXT with one [MASK] the word there, and with a model for
     classes (--model FOLDER) the class. - reads standard input. Every text gets a picture and a record.
     """
-    from pellucid.analysis.token_scores import token_scores as scores_now
-    from pellucid.analysis.token_targets import token_target
+    from pellucid import __version__
     from pellucid.models.load import load_encoder
     from pellucid.pictures.tokens import draw_tokens
     from pellucid.render.figures import save
-    from pellucid.token_trust import token_trust
+    from pellucid.server.bodies import TEXT, TokenScoresBody
+    from pellucid.server.texts import said_of_tokens, scored
+    from pellucid.server.views import TOKEN_SCORES
+    from pellucid.server.warned import warned
 
     text, context = given_text(text), context and given_text(context)
-    chosen: Any = METHODS if "all" in methods else tuple(dict.fromkeys(methods))
-    encoder = load_encoder(model or _model_for(text, context))
-    tokens = encoder.read(text, context)
-    wanted = token_target(encoder, tokens, _target(encoder, tokens, target))
-    made: list[TokenScores] = []
-    found: list[Trust] = []
-    with progress(float(len(chosen)), f"asking {encoder.name}") as advance:
-        for n, method in enumerate(chosen):
-            one = scores_now(
-                encoder, tokens, method=method, target=wanted, baseline=baseline if "gradient" in method else None, steps=steps,
-                seed=seed, progress=lambda share, n=n, method=method: advance(n + 0.3 * share, method),
-            )  # fmt: skip
-            if trust:
-                found.append(
-                    token_trust(
-                        encoder, one, budget=budget, seed=seed,
-                        progress=lambda share, n=n, method=method: advance(n + 0.3 + 0.7 * share, f"evidence on {method}"),
-                    )
-                )  # fmt: skip
-            made.append(one.by_word() if by_word else one)
-    asked = (encoder.name, tokens.texts, wanted.places.tolist(), wanted.words.tolist(), chosen, by_word, baseline, steps, seed)
-    stem = text_stem(text.casefold(), *asked)
+    if len(text) > TEXT or len(context or "") > TEXT:
+        raise ValueError(
+            f"a text of more than {TEXT:,} characters; an encoder reads a few hundred words, so give the part that matters"
+        )
+    body = TokenScoresBody(
+        model=model or _model_for(text, context), text=text, pair=context,
+        methods=METHODS if "all" in methods else tuple(dict.fromkeys(methods)),  # pyright: ignore[reportArgumentType]
+        target=target, by_word=by_word, baseline=baseline, steps=steps, evidence=trust, budget=budget, seed=seed,
+    )  # fmt: skip
+    encoder = load_encoder(body.model)
+    with progress(1.0, f"asking {encoder.name}") as advance, warned() as notes:
+        made, found = scored(encoder, encoder.read(text, context), body, lambda share: advance(share, "scores and evidence"))
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    answer = said_of_tokens(made, found, notes)
+    stem = text_stem(text.casefold(), body.model_dump(mode="json"))
     out.mkdir(parents=True, exist_ok=True)
     picture = save(draw_tokens(made, found or None, model=encoder.name), out / f"{stem}.token-scores.{suffix}")
-    document = _document(encoder, made, found) | {"picture": str(picture)}
     record = out / f"{stem}.token-scores.json"
-    record.write_text(json.dumps(finite(document), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    asked = {"path": TOKEN_SCORES, "body": body.model_dump(mode="json"), "answer": answer}
+    view = {"kind": "pellucid view", "pellucid": __version__, "questions": [asked]}
+    record.write_text(json.dumps(view, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        print_json(document | {"record": str(record)})
+        about = {"model": encoder.name, "fingerprint": encoder.fingerprint, "texts": [text, *([context] if context else [])]}
+        print_json(about | answer | {"picture": str(picture), "record": str(record)})
     else:
         _print(encoder, made, found, top)
         click.echo(f"picture: {picture}\nrecord: {record}")
@@ -106,48 +103,6 @@ def _model_for(text: str, context: str | None) -> str:
         "what shall be explained? Give a CONTEXT in which the question TEXT is answered, write [MASK] once for a word to be "
         "guessed, or name a model for classes with --model FOLDER"
     )
-
-
-def _target(encoder: "TextEncoder", tokens: "Tokens", said: str | None) -> Any:
-    """As `token_target` takes it: of an answer, its first and last token."""
-    if said is None or not encoder.answers_questions or len(tokens.texts[0]) < 2:
-        labels = getattr(encoder.config, "label2id", None) or {}
-        return int(said) if said and encoder.classifies and said.isdecimal() and said not in labels else said
-    from pellucid.analysis.passages import find_answer
-
-    places = tokens.span(0, *find_answer(tokens.texts[0][1], said, ()), part=1)
-    return places[0], places[-1]
-
-
-def _document(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust]") -> dict[str, Any]:
-    """All of it for machines."""
-    first = made[0]
-    tokens, target = first.tokens, first.target
-    return {
-        "model": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "texts": list(tokens.texts[0]),
-        "target": {"task": target.task, "name": target.names[0], "places": target.places[0].tolist()},
-        "value": float(first.value[0]),
-        "value_unit": target.logit_name,
-        "pooled": first.pooled,
-        "tokens": [
-            {
-                "token": tokens.surface(0, at), "piece": tokens.pieces[0][at], "role": role,
-                "start": int(tokens.offsets[0, at, 0]), "end": int(tokens.offsets[0, at, 1]),
-            }
-            for at, role in enumerate(tokens.roles[0])
-        ],
-        "methods": [
-            {
-                "method": one.method, "options": dict(one.options), "unit": one.unit, "signed": one.signed,
-                "scores": one.scores[0].tolist(), one.error_name.replace(" ", "_"): float(one.error[0]),
-                "work": {"forwards": one.work.forwards, "backwards": one.work.backwards},
-                "trust": found[n][0].to_json() if found else None,
-            }
-            for n, one in enumerate(made)
-        ],
-    }  # fmt: skip
 
 
 def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust]", top: int) -> None:

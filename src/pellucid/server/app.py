@@ -585,6 +585,11 @@ def _texts(lab: Lab) -> APIRouter:
         """What changes when one head at a time is taken out, beside what its attention suggests."""
         return said(b.EffectAnswer, await by(texts.effect, body))
 
+    @api.post("/token-scores", response_model=b.TokenScoresAnswer)
+    async def token_scores(body: b.TokenScoresBody) -> Response:
+        """How much each token speaks for what the encoder answers, and how far that can be trusted."""
+        return said(b.TokenScoresAnswer, await by(texts.token_scores_of, body))
+
     @api.post("/answer", response_model=b.AnswerAnswer)
     async def answer(body: b.AnswerBody) -> Response:
         """The answer to a question from a passage of any length, or that it has none."""

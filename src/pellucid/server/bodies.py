@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pellucid.analysis.anisotropy import Correction
 from pellucid.analysis.projection import Basis
 from pellucid.analysis.similarity import Metric
+from pellucid.analysis.token_scores import Baseline, TokenMethod
 from pellucid.inputs.perturb import Hide
 from pellucid.inputs.text import Role
 from pellucid.registry import OptionValue
@@ -532,6 +533,47 @@ class EffectAnswer(Said):
     layers: list[int]
     heads: list[int]
     passes: int
+    notes: list[str]
+
+
+class TokenScoresBody(MaskedBody):
+    methods: Annotated[tuple[TokenMethod, ...], Field(min_length=1, max_length=6)] = ("erasure",)
+    target: Annotated[str, Field(max_length=1000)] | None = Field(
+        default=None,
+        description="Words of the passage, a word for the masked place, or a class; by default what the model answers.",
+    )
+    by_word: bool = False
+    baseline: Baseline | None = Field(default=None, description="Where gradients begin; by default what each method takes.")
+    steps: int = Field(default=32, ge=1, le=256, description="Of integrated gradients.")
+    evidence: bool = True
+    budget: float = Field(default=1.0, gt=0, le=100, description="What the evidence may cost: a multiple of the scores.")
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+class TokenMethodEntry(Said):
+    method: TokenMethod
+    options: dict[str, OptionValue]
+    unit: str
+    signed: bool
+    scores: list[Number] = Field(
+        description="Null for what no score is of: special tokens, and those the network is not shown."
+    )
+    error: Number
+    error_name: str
+    work: WorkDone
+    trust: EvidenceEntry | None
+    about: str | None = Field(description="The evidence in a sentence or two, with its numbers.")
+
+
+class TokenScoresAnswer(Said):
+    task: Literal["question_answering", "masked_words", "classification"]
+    target: str = Field(description="In words.")
+    places: list[int] = Field(description="The tokens that are asked about: those of the answer, or the masked one.")
+    value: Number
+    value_unit: str
+    by_word: bool
+    tokens: list[TokenEntry]
+    methods: list[TokenMethodEntry]
     notes: list[str]
 
 

@@ -1,7 +1,7 @@
 """What the lab says of texts: the library's own analyses, as JSON. All of it runs in the worker."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,10 +21,14 @@ from pellucid.analysis.readings import groups_of, measured, predicted_answer, re
 from pellucid.analysis.senses import examples as compare_examples
 from pellucid.analysis.senses import separation
 from pellucid.analysis.similarity import compare
+from pellucid.analysis.token_scores import TokenScores, token_scores
+from pellucid.analysis.token_targets import token_target
+from pellucid.evidence import Trust
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
 from pellucid.models.text import TextEncoder
 from pellucid.pictures.compare import unit_of
+from pellucid.pictures.tokens import about, asked_about
 from pellucid.server.bodies import (
     AnswerBody,
     AttentionBody,
@@ -33,10 +37,12 @@ from pellucid.server.bodies import (
     MaskedBody,
     OverviewBody,
     TextBody,
+    TokenScoresBody,
 )
 from pellucid.server.encoded import finite, packed
 from pellucid.server.loaded import Models
 from pellucid.server.warned import warned
+from pellucid.token_trust import token_trust
 
 STATISTICS = {
     "entropy": "entropy", "distance": "distance", "next": "to_next", "previous": "to_previous", "same": "to_same",
@@ -112,6 +118,63 @@ def _in_time(start: float) -> Callable[[float], None]:
             raise ValueError(f"this takes longer than {LONGEST:g} s, the most that is given to a question; take a shorter text")
 
     return check
+
+
+def token_scores_of(models: Models, body: TokenScoresBody) -> dict[str, Any]:
+    encoder = models.encoder(body.model)
+    with warned() as notes:
+        made, found = scored(encoder, _hidden(encoder, body), body, progress=_in_time(time.monotonic()))
+    return said_of_tokens(made, found, notes)
+
+
+def scored(
+    encoder: TextEncoder, read: Tokens, body: TokenScoresBody, progress: Callable[[float], None] = lambda share: None
+) -> tuple[list[TokenScores], list[Trust]]:
+    """What each method says, by words where that is wanted, and the evidence on each, where that is."""
+    target = token_target(encoder, read, class_number(encoder, body.target))
+    made: list[TokenScores] = []
+    found: list[Trust] = []
+    for n, method in enumerate(body.methods):
+
+        def told(share: float, n: int = n) -> None:
+            progress((n + share) / len(body.methods))
+
+        one = token_scores(
+            encoder, read, method=method, target=target, baseline=body.baseline if "gradient" in method else None,
+            steps=body.steps, seed=body.seed, progress=lambda share: told(0.3 * share),
+        )  # fmt: skip
+        if body.evidence:
+            found.append(
+                token_trust(encoder, one, budget=body.budget, seed=body.seed, progress=lambda share: told(0.3 + 0.7 * share))
+            )
+        made.append(one.by_word() if body.by_word else one)
+    return made, found
+
+
+def class_number(encoder: TextEncoder, said: str | None) -> str | int | None:
+    """A class may be said by its number, where no label is that number."""
+    labels = getattr(encoder.config, "label2id", None) or {}
+    return int(said) if said and encoder.classifies and said.isdecimal() and said not in labels else said
+
+
+def said_of_tokens(made: Sequence[TokenScores], found: Sequence[Trust], notes: list[str]) -> dict[str, Any]:
+    """`bodies.TokenScoresAnswer` of one text."""
+    first = made[0]
+    return finite({
+        "task": first.target.task, "target": first.target.names[0], "places": asked_about(first),
+        "value": float(first.value[0]), "value_unit": first.target.logit_name, "by_word": first.pooled is not None,
+        "tokens": _tokens(first.tokens),
+        "methods": [
+            {
+                "method": one.method, "options": dict(one.options), "unit": one.unit, "signed": one.signed,
+                "scores": one.scores[0].tolist(), "error": float(one.error[0]), "error_name": one.error_name,
+                "work": asdict(one.work), "trust": found[n][0].to_json() if found else None,
+                "about": about(found[n][0]) if found else None,
+            }
+            for n, one in enumerate(made)
+        ],
+        "notes": notes,
+    })  # fmt: skip
 
 
 def answers(models: Models, body: AnswerBody) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pellucid.models.load import load_encoder
+from pellucid.models.text import TextEncoder
 from pellucid.replay import ROUNDING
 from pellucid.server import bodies as b
 from pellucid.server import texts
@@ -18,12 +20,13 @@ from pellucid.server.loaded import Models
 
 PACKED = {"attention": "<f4", "thumbnails": "u1"}
 """Arrays that an answer holds in base64."""
-SEARCH = "/api/corpora/"
+SEARCH, TOKEN_SCORES = "/api/corpora/", "/api/text/token-scores"
 QUESTIONS: dict[str, tuple[type[BaseModel], Callable[[Models, Any], dict[str, Any]]]] = {
     "/api/text/tokens": (b.TextBody, texts.tokens),
     "/api/text/attention": (b.AttentionBody, texts.attention),
     "/api/text/attention/overview": (b.OverviewBody, texts.overview),
     "/api/text/effect": (b.MaskedBody, texts.effect),
+    TOKEN_SCORES: (b.TokenScoresBody, texts.token_scores_of),
     "/api/text/answer": (b.AnswerBody, texts.answers),
     "/api/text/layers": (b.LayersBody, texts.layers),
     "/api/text/compare": (b.CompareBody, texts.comparison),
@@ -88,12 +91,18 @@ def read_view(data: bytes) -> View:
 
 def ask_again(view: View, store: Path) -> Iterator[Again]:
     """Every question of the view once more; a search wants the corpora of the lab whose folder is `store`."""
-    models = Models()
+    models = Models(_elsewhere(view))
     corpora = Corpora(store / "corpora", models)
     for asked in view.questions:
         before, after = asked.answer, json.loads(json.dumps(_answer(asked, models, corpora)))
         where, far = max(differences(before, after), key=lambda one: one[1], default=("", 0.0))
         yield Again(asked.path, before == after, far, where if far else "")
+
+
+def _elsewhere(view: View) -> list[TextEncoder]:
+    """Encoders from a folder, which the shell was asked about; the lab itself takes no path."""
+    names = dict.fromkeys(asked.body["model"] for asked in view.questions if isinstance(asked.body.get("model"), str))
+    return [replace(load_encoder(name), name=name) for name in names if name not in Models().kinds]
 
 
 def _answer(asked: Asked, models: Models, corpora: Corpora) -> dict[str, Any]:
