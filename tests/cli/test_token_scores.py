@@ -84,6 +84,19 @@ def test_words_of_the_context_are_a_target_and_the_text_may_come_from_elsewhere(
     assert ">wrote<" in drawn
 
 
+def test_an_answer_that_the_model_would_not_give_is_said_to_be_none(tmp_path: Path) -> None:
+    asked = ("What did the baker pay for the flour?", "Ann lives by the sea. The young keeper repaired the lamp.")
+    done = shell("token-scores", *asked, "--no-trust", cwd=tmp_path)
+    assert "note: minilm-qa would say that the passage does not answer this; explained is the answer " in done.stderr
+    assert "note" not in shell("token-scores", "Who repaired the lamp?", asked[1], "--no-trust", cwd=tmp_path).stderr
+
+
+def test_of_a_single_token_no_number_is_made_up(models: dict[str, str], tmp_path: Path) -> None:
+    done = shell("token-scores", "[MASK]", "-m", models["ForMaskedLM"], cwd=tmp_path)
+    assert "there is but one token to rank: it tells no token from another. Try another method" in done.stdout
+    assert "nan" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("asked", "said", "code"),
     [

@@ -50,6 +50,8 @@ def draw_tokens(
 def about(evidence: Evidence) -> str:
     """The verdict with its numbers, in one sentence or two."""
     e = evidence
+    if e.advantage.value != e.advantage.value:
+        return f"{e.verdict}: {e.sentence}"
     alike = "" if e.randomised != e.randomised else f"; rank correlation {e.randomised:.2f} with random weights"
     gained = f"{e.advantage.value:+.3f} ({e.advantage.low:+.3f} to {e.advantage.high:+.3f}) of probability over random orders"
     return f"{e.verdict}: {e.sentence} {gained}{alike}."

@@ -1,6 +1,7 @@
 """What the lab says of texts: the library's own analyses, as JSON. All of it runs in the worker."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -26,7 +27,7 @@ from pellucid.analysis.token_targets import token_target
 from pellucid.evidence import Trust
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
-from pellucid.models.text import TextEncoder
+from pellucid.models.text import TextEncoder, TextWarning
 from pellucid.pictures.compare import unit_of
 from pellucid.pictures.tokens import about, asked_about
 from pellucid.server.bodies import (
@@ -132,6 +133,15 @@ def scored(
 ) -> tuple[list[TokenScores], list[Trust]]:
     """What each method says, by words where that is wanted, and the evidence on each, where that is."""
     target = token_target(encoder, read, class_number(encoder, body.target))
+    if target.task == "question_answering" and body.target is None:
+        (best,) = answer(encoder, *read.texts[0])
+        if not best.answered:
+            warnings.warn(
+                f"{encoder.name} would say that the passage does not answer this; explained is {target.names[0]}, "
+                "which it likes best of what stands there",
+                TextWarning,
+                stacklevel=2,
+            )
     made: list[TokenScores] = []
     found: list[Trust] = []
     for n, method in enumerate(body.methods):
