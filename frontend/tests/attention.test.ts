@@ -138,15 +138,15 @@ describe("layers and heads", () => {
 });
 
 describe("one side", () => {
-  const side = { ...sideOf(START, 0), masked: ["0:4-10"], lock: "from:2", effect: true };
+  const side = { ...sideOf(START, 0), masked: ["0:4-10"], lock: "from:2", effect: true, scores: true };
   it("forgets the tokens of the text before", () => {
-    expect(sideChange(0, side, { text: "Another." })).toMatchObject({ attentionText: "Another.", attentionMasked: [], attentionLock: "", attentionEffect: false });
+    expect(sideChange(0, side, { text: "Another." })).toMatchObject({ attentionText: "Another.", attentionMasked: [], attentionLock: "", attentionEffect: false, attentionScores: false });
     expect(sideChange(1, side, { pair: "More." })).toMatchObject({ attentionPair2: "More.", attentionMasked2: [], attentionLock2: "" });
   });
   it("keeps masks and lock for another encoder, and asks for the effect anew", () => {
-    expect(sideChange(0, side, { encoder: "minilm" })).toMatchObject({ attentionEncoder: "minilm", attentionMasked: ["0:4-10"], attentionLock: "from:2", attentionEffect: false });
-    expect(sideChange(0, side, { masked: [] })).toMatchObject({ attentionEffect: false });
-    expect(sideChange(0, side, { lock: "" })).toMatchObject({ attentionEffect: true, attentionLock: "" });
+    expect(sideChange(0, side, { encoder: "minilm" })).toMatchObject({ attentionEncoder: "minilm", attentionMasked: ["0:4-10"], attentionLock: "from:2", attentionEffect: false, attentionScores: false });
+    expect(sideChange(0, side, { masked: [] })).toMatchObject({ attentionEffect: false, attentionScores: false });
+    expect(sideChange(0, side, { lock: "" })).toMatchObject({ attentionEffect: true, attentionScores: true, attentionLock: "" });
   });
   it("says what lacks before heads are taken out", () => {
     const model = (heads_for: string[]) => ({ heads_for }) as unknown as Parameters<typeof effectLacks>[0];
@@ -169,7 +169,7 @@ describe("exports", () => {
   const seen = attend(WEIGHTS, NONE, [1], 1);
   const told = {
     name: "attention", side: { ...sideOf(START, 0), text: "<b> & co" }, layer: 3, heads: 2, closed: () => false, pieces: tokens, tokens, weights: WEIGHTS, hidden: NONE, base: seen, seen, locked: null,
-    answer: { predictions: [{ token: 1, top: [{ word: "x", probability: 0.5 }] }] }, overview: null, effect: null, bodies: {},
+    answer: { predictions: [{ token: 1, top: [{ word: "x", probability: 0.5 }] }] }, overview: null, effect: null, scores: null, bodies: {},
   } as unknown as Told;
   const look: Look = { tool: "glance", statistic: "entropy", hide: false, mass: 1, words: false, version: "1", picture: () => "" };
   it("draw every arc, and no mark-up of the text's own", () => {

@@ -29,6 +29,7 @@ VIEWS = {
     "masked": "&attentionMasked=0:4-10&attentionLock=from:10",
     "beside": f"&attentionTool=statistics&attentionHeads=3&attentionBeside=yes&attentionText2={quote(PASSAGE)}",
     "effect": f"{ASKED}&attentionTool=effect&attentionEffect=yes",
+    "tokens": f"{ASKED}&attentionTool=tokens&attentionScores=yes",
 }
 
 
@@ -49,6 +50,14 @@ def shown(page: Page, which: str = "attention") -> Locator:
     panel = page.get_by_role("region", name=which, exact=True)
     expect(panel).to_have_attribute("data-phase", "done")
     return panel
+
+
+def settled(page: Page, view: str) -> None:
+    """The tool beside the arcs answers, too."""
+    if view == "tokens":
+        expect(page.locator("[data-method] .verdict")).to_have_count(3)
+    else:
+        expect(page.get_by_role("table").last).to_be_visible()
 
 
 def has_arcs(panel: Locator, seen: pl.Attention) -> None:
@@ -258,6 +267,72 @@ def test_the_effect_of_heads_stands_beside_what_attention_suggests(page: Page, l
     expect(panel.get_by_text(f"“{found.choices[0]}” ({percent(float(found.probability[0]))})")).to_be_visible()
 
 
+def test_tokens_are_on_the_colours_of_their_scores_with_the_evidence_below(
+    page: Page, lab: str, tmp_path: Path, browser: Browser
+):
+    panel = opened(page, lab, f"{ASKED}&attentionTool=tokens")
+    panel.get_by_role("button", name="Measure what each token does").click()
+    settled(page, "tokens")
+    enc = encoder("minilm-qa")
+    read = enc.read(QUESTION, PASSAGE)
+    plain = int((read.parts[0] >= 0).sum())
+    kept = {}
+    for method in ("erasure", "integrated_gradients", "attention"):
+        scores = pl.token_scores(enc, read, method=method)
+        found = pl.token_trust(enc, scores)[0]
+        block = panel.locator(f'[data-method="{method}"]')
+        chips = block.locator("[data-token-score]")
+        expect(chips).to_have_count(plain)
+        (top,) = scores.top(1)
+        titles = {int(one.get_attribute("data-token-score") or -1): one.get_attribute("title") or "" for one in chips.all()}
+        kept[method] = {at: float(title.split(": ")[1].split(" ")[0]) for at, title in titles.items()}
+        assert max(kept[method], key=kept[method].__getitem__) == top.token
+        assert kept[method] == pytest.approx({at: float(scores.scores[0, at]) for at in kept[method]}, abs=1e-4)
+        expect(block.locator(f'[data-token-score="{top.token}"]')).to_have_text(top.text)
+        expect(block.locator(".verdict")).to_contain_text(found.verdict)
+        expect(block.get_by_text(found.sentence)).to_be_visible()
+        expect(block.locator(".marked")).to_have_text(["Mary"])
+    with exported(page, "CSV", tmp_path).open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["what"] == "score: erasure, logit"]
+    assert {int(row["key"]): float(row["value"]) for row in rows} == pytest.approx(kept["erasure"])
+    drawn = ET.parse(exported(page, "SVG", tmp_path)).getroot()
+    assert "What the answer 'Mary' rests on" in " ".join(drawn.itertext())
+    asked = json.loads(exported(page, "Record", tmp_path).read_text())["questions"]
+    assert [one["body"]["methods"] for one in asked if one["path"] == "/api/text/token-scores"] == [list(kept)]
+    with unplugged(browser, exported(page, "HTML", tmp_path)) as copy:
+        settled(copy, "tokens")
+    assert "attentionScores=yes" in page.url
+    page.reload()
+    settled(page, "tokens")
+    expect(panel.locator('[data-method="erasure"] [data-token-score]')).to_have_count(plain)
+    page.get_by_label("Passage to answer it from").fill("John wrote the letter in Rome.")
+    page.get_by_label("Passage to answer it from").press("Enter")
+    expect(panel.get_by_role("button", name="Measure what each token does")).to_be_enabled()
+    assert "attentionScores" not in page.url
+
+
+def test_one_masked_word_rests_on_the_others_and_a_failure_has_a_way_on(page: Page, lab: str):
+    panel = opened(page, lab, "&attentionTool=tokens")
+    expect(panel.get_by_text("minilm-mlm guesses masked words: mask one first")).to_be_visible()
+    for at in (TROPHY, 4):
+        token(panel, "from", at).focus()
+        page.keyboard.press("m")
+    expect(panel.get_by_text("2 tokens are masked, and one is asked about")).to_be_visible()
+    page.keyboard.press("m")
+    page.route("**/api/text/token-scores", lambda route: route.abort())
+    panel.get_by_role("button", name="Measure what each token does").click()
+    expect(panel.get_by_role("alert")).to_contain_text("The server does not answer.")
+    page.unroute("**/api/text/token-scores")
+    panel.get_by_role("button", name="Ask again").click()
+    settled(page, "tokens")
+    enc = encoder("minilm-mlm")
+    scores = pl.token_scores(enc, enc.hide(enc.read(TEXT), [TROPHY]))
+    block = panel.locator('[data-method="erasure"]')
+    expect(block.locator(".marked")).to_have_text(["[MASK]"])
+    expect(block.locator("[data-token-score]")).to_have_count(int((~scores.scores.isnan()).sum()))
+    expect(panel.get_by_text(f"Asked about {scores.target.names[0]}: ")).to_be_visible()
+
+
 def test_two_encoders_or_two_sentences_side_by_side(page: Page, lab: str):
     opened(page, lab)
     page.get_by_role("button", name="Side by side").click()
@@ -409,7 +484,7 @@ def test_a_long_text_is_drawn_in_few_strokes(page: Page, lab: str):
 def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str):
     dressed(page, scheme)
     opened(page, lab, VIEWS[view], "second" if view == "beside" else "attention")
-    expect(page.get_by_role("table").last).to_be_visible()
+    settled(page, view)
     nothing_serious(page)
 
 
@@ -417,5 +492,5 @@ def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str)
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str, view: str):
     page.set_viewport_size(PHONE)
     opened(page, lab, VIEWS[view], "second" if view == "beside" else "attention")
-    expect(page.get_by_role("table").last).to_be_visible()
+    settled(page, view)
     fits_a_phone(page)

@@ -44,6 +44,7 @@ export interface Questions {
   attention: [Schemas["AttentionBody"], Schemas["AttentionAnswer"]];
   "attention/overview": [Schemas["OverviewBody"], Schemas["OverviewAnswer"]];
   effect: [Schemas["MaskedBody"], Schemas["EffectAnswer"]];
+  "token-scores": [Schemas["TokenScoresBody"], Schemas["TokenScoresAnswer"]];
   answer: [Schemas["AnswerBody"], Schemas["AnswerAnswer"]];
   layers: [Schemas["LayersBody"], Schemas["LayersAnswer"]];
   compare: [Schemas["CompareBody"], Schemas["CompareAnswer"]];

@@ -18,13 +18,14 @@ export interface Side {
   readonly masked: readonly string[];
   readonly lock: string;
   readonly effect: boolean;
+  readonly scores: boolean;
 }
 export type Which = 0 | 1;
 
 export function sideOf(state: AttentionState, which: Which): Side {
   return which === 0
-    ? { text: state.attentionText, pair: state.attentionPair, encoder: state.attentionEncoder, masked: state.attentionMasked, lock: state.attentionLock, effect: state.attentionEffect }
-    : { text: state.attentionText2, pair: state.attentionPair2, encoder: state.attentionEncoder2, masked: state.attentionMasked2, lock: state.attentionLock2, effect: state.attentionEffect2 };
+    ? { text: state.attentionText, pair: state.attentionPair, encoder: state.attentionEncoder, masked: state.attentionMasked, lock: state.attentionLock, effect: state.attentionEffect, scores: state.attentionScores }
+    : { text: state.attentionText2, pair: state.attentionPair2, encoder: state.attentionEncoder2, masked: state.attentionMasked2, lock: state.attentionLock2, effect: state.attentionEffect2, scores: state.attentionScores2 };
 }
 
 /** What a change of one side is in the state. Another text forgets what was said of the old one's tokens. */
@@ -32,11 +33,12 @@ export function sideChange(which: Which, before: Side, part: Partial<Side>): Par
   const after = { ...before, ...part };
   const moved = after.text !== before.text || after.pair !== before.pair;
   const { text, pair, encoder, masked, lock } = moved ? { ...after, masked: [], lock: "" } : after;
-  // It takes seconds, and so is asked for anew.
-  const effect = moved || encoder !== before.encoder || JSON.stringify(masked) !== JSON.stringify(before.masked) ? false : after.effect;
+  // They take seconds, and so are asked for anew.
+  const anew = moved || encoder !== before.encoder || JSON.stringify(masked) !== JSON.stringify(before.masked);
+  const [effect, scores] = [!anew && after.effect, !anew && after.scores];
   return which === 0
-    ? { attentionText: text, attentionPair: pair, attentionEncoder: encoder, attentionMasked: masked, attentionLock: lock, attentionEffect: effect }
-    : { attentionText2: text, attentionPair2: pair, attentionEncoder2: encoder, attentionMasked2: masked, attentionLock2: lock, attentionEffect2: effect };
+    ? { attentionText: text, attentionPair: pair, attentionEncoder: encoder, attentionMasked: masked, attentionLock: lock, attentionEffect: effect, attentionScores: scores }
+    : { attentionText2: text, attentionPair2: pair, attentionEncoder2: encoder, attentionMasked2: masked, attentionLock2: lock, attentionEffect2: effect, attentionScores2: scores };
 }
 
 export const textBody = ({ encoder, text, pair }: Side): Questions["tokens"][0] => ({ model: encoder, text, pair: pair === "" ? null : pair });

@@ -7,6 +7,7 @@ import { type Drawing, escaped, wrapped } from "./figure";
 import { number, percent } from "./numbers";
 import type { AttentionState } from "./states/attention";
 import { STATISTICS } from "./states/attention";
+import { METHOD_NAMES, scoredText, type TokenScores } from "./tokenScores";
 
 /** What one panel shows. */
 export interface Told {
@@ -26,7 +27,8 @@ export interface Told {
   readonly locked: Focus | null;
   readonly overview: Overview | null;
   readonly effect: Effect | null;
-  readonly bodies: { readonly [Q in "tokens" | "attention" | "attention/overview" | "effect"]: readonly Questions[Q][0][] };
+  readonly scores: TokenScores | null;
+  readonly bodies: { readonly [Q in "tokens" | "attention" | "attention/overview" | "effect" | "token-scores"]: readonly Questions[Q][0][] };
 }
 
 export interface Look {
@@ -48,6 +50,10 @@ const INK = "#1b1f24";
 const FAINT = "#55606b";
 const BLUE = "#0b5cad";
 const BLOCK = 11;
+const CHIP = 22;
+
+/** About as wide as a token is in letters of 13; those of Chinese are twice as wide. */
+const wideOf = (text: string): number => 8 + [...text].reduce((sum, letter) => sum + (letter > "\u2e7f" ? 13.5 : 7.9), 0);
 
 function words(x: number, y: number, text: string, size: number, anchor = "start", fill = INK, more = ""): string {
   return `<text x="${x}" y="${y}" font-size="${size}" text-anchor="${anchor}" fill="${fill}"${more}>${escaped(text)}</text>`;
@@ -137,7 +143,7 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
     y += 22;
   };
   const numbers = (many: number, from: number): number[] => Array.from({ length: many }, (_, i) => i + from);
-  const { overview, effect } = panel;
+  const { overview, effect, scores } = panel;
   if (look.tool === "statistics" && overview) {
     const { name, unit } = STATISTIC_NAMES[look.statistic];
     const grid = overview.statistics[look.statistic];
@@ -148,6 +154,35 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
     cells(`Effect of each head when it is taken out (${times === 1 ? "" : "thousandths of "}${effect.unit})`, effect.effect.map((row) => row.map((value) => (value ?? 0) * times)), greatest * times, effect.layers, effect.heads);
     cells("What its attention suggests: share to words, not special tokens", effect.attention, 1, effect.layers, effect.heads);
     say(`Rank correlation of the two: ${effect.spearman === null ? "none" : number(effect.spearman, 2)}. Chosen: ${effect.choices.map(({ text, probability }) => `${text} (${percent(probability)})`).join(", ")}.`, 12, FAINT);
+  } else if (look.tool === "tokens" && scores) {
+    say(`What ${scores.target} rests on (${number(scores.value)}, ${scores.value_unit})`, 14, INK, 90, ' font-weight="650"');
+    const texts = side.pair === "" ? [side.text] : [side.text, side.pair];
+    for (const method of scores.methods) {
+      const { parts: said, legend } = scoredText(scores, method, texts);
+      y += 8;
+      say(METHOD_NAMES[method.method].name, 14, INK, 90, ' font-weight="650"');
+      for (const { name, chips } of said) {
+        if (name) say(name, 12, FAINT);
+        let x = left;
+        for (const { text, apart, marked, ground, ink } of chips) {
+          const wide = wideOf(text);
+          x += apart && x > left ? 5 : 0;
+          if (x > left && x + wide > left + WIDE) (x = left), (y += CHIP + 6);
+          if (ground) parts.push(`<rect x="${x}" y="${y - 8}" width="${wide - 1}" height="${CHIP}" fill="${ground}"/>`);
+          if (marked) parts.push(`<rect x="${x}" y="${y - 7 + CHIP}" width="${wide - 1}" height="2.5" fill="${INK}"/>`);
+          parts.push(words(x + (wide - 1) / 2, y + 7, text, 13, "middle", ink || INK));
+          x += wide;
+        }
+        y += CHIP + 10;
+      }
+      const stops = legend.colours.map((colour, n) => `<rect x="${left + n * 3}" y="${y - 8}" width="3.5" height="10" fill="${colour}"/>`);
+      parts.push(stops.join(""));
+      y += 14;
+      for (const { at, text } of legend.ticks) parts.push(words(left + at * 3 * legend.colours.length, y, text, 10, at === 0 ? "start" : at === 1 ? "end" : "middle", FAINT));
+      y += 16;
+      say(`${method.unit}; ${legend.notes.join("; ")}`, 12, FAINT);
+      if (method.about) say(method.about, 12, INK);
+    }
   } else if (look.tool === "glance" && overview) {
     say("Every head, layers down, heads across; colour: square root of the weight, 0 to 1", 14, INK, 90, ' font-weight="650"');
     const size = Math.min(58, (WIDE - 24) / overview.heads);
@@ -170,7 +205,7 @@ export const COLUMNS = ["panel", "encoder", "layer", "what", "head", "query", "q
 
 /** Every number that the room shows: `sum` is of the chosen heads; a head of its own is named. */
 export function* rows(panels: readonly Told[], look: Look): Generator<(string | number | null)[]> {
-  for (const { name, side, layer, tokens, pieces, weights, seen, base, locked, answer, overview, effect } of panels) {
+  for (const { name, side, layer, tokens, pieces, weights, seen, base, locked, answer, overview, effect, scores } of panels) {
     if (!weights || !seen || !base || !answer) continue;
     const start = [name, side.encoder];
     const text = (at: number): string => labelled(tokens[at] as Token);
@@ -189,8 +224,16 @@ export function* rows(panels: readonly Told[], look: Look): Generator<(string | 
     const grids: [string, readonly (readonly (number | null)[])[]][] =
       look.tool === "effect"
         ? effect ? [[`effect, ${effect.unit}`, effect.effect], ["fall of the choice's log-probability, bits", effect.drop], ["attention to words", effect.attention]] : []
-        : overview ? STATISTICS.map((one) => [`${STATISTIC_NAMES[one].name.toLowerCase()}, ${STATISTIC_NAMES[one].unit(look.words)}`, overview.statistics[one]]) : [];
+        : overview && look.tool !== "tokens" ? STATISTICS.map((one) => [`${STATISTIC_NAMES[one].name.toLowerCase()}, ${STATISTIC_NAMES[one].unit(look.words)}`, overview.statistics[one]]) : [];
     for (const [what, grid] of grids) for (const [n, row] of grid.entries()) for (const [head, value] of row.entries()) yield [...start, n + 1, what, head, null, "", null, "", value];
     if (look.tool === "effect" && effect) yield [...start, null, "rank correlation of effect and attention", null, null, "", null, "", effect.spearman];
+    if (look.tool !== "tokens" || !scores) continue;
+    for (const { method, unit, scores: values, trust } of scores.methods) {
+      for (const [at, value] of values.entries()) if (value !== null) yield [...start, null, `score: ${method}, ${unit}`, null, null, "", at, labelled(scores.tokens[at] as Token), value];
+      if (!trust) continue;
+      const { value, low, high } = trust.advantage;
+      for (const [what, one] of [["", value], [", low", low], [", high", high]] as const) yield [...start, null, `advantage over random orders: ${method}, probability${what}`, null, null, "", null, "", one];
+      yield [...start, null, `rank correlation with random weights: ${method}`, null, null, "", null, "", trust.randomised];
+    }
   }
 }

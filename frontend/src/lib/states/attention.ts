@@ -1,7 +1,7 @@
 /** What a link to the Attention room holds. Keys are shared with the other rooms' in one query, so each has a name of its own. */
 import { choice, type Codecs, list, maybe, real, text, truth } from "../codec";
 
-export const TOOLS = ["glance", "statistics", "effect"] as const;
+export const TOOLS = ["glance", "statistics", "effect", "tokens"] as const;
 export const STATISTICS = ["entropy", "distance", "next", "previous", "same", "special"] as const;
 
 export interface AttentionState {
@@ -15,6 +15,8 @@ export interface AttentionState {
   readonly attentionLock: string;
   /** Whether the effect of heads was asked for. */
   readonly attentionEffect: boolean;
+  /** Whether the scores of tokens were asked for. */
+  readonly attentionScores: boolean;
   readonly attentionBeside: boolean;
   readonly attentionText2: string;
   readonly attentionPair2: string;
@@ -22,6 +24,7 @@ export interface AttentionState {
   readonly attentionMasked2: readonly string[];
   readonly attentionLock2: string;
   readonly attentionEffect2: boolean;
+  readonly attentionScores2: boolean;
   readonly attentionLayer: number;
   /** null for all. */
   readonly attentionHeads: readonly number[] | null;
@@ -40,6 +43,7 @@ export const START: AttentionState = {
   attentionMasked: [],
   attentionLock: "",
   attentionEffect: false,
+  attentionScores: false,
   attentionBeside: false,
   attentionText2: "",
   attentionPair2: "",
@@ -47,6 +51,7 @@ export const START: AttentionState = {
   attentionMasked2: [],
   attentionLock2: "",
   attentionEffect2: false,
+  attentionScores2: false,
   attentionLayer: 3,
   attentionHeads: null,
   attentionMass: 50,
@@ -63,6 +68,7 @@ export const CODECS: Codecs<AttentionState> = {
   attentionMasked: list(text),
   attentionLock: text,
   attentionEffect: truth,
+  attentionScores: truth,
   attentionBeside: truth,
   attentionText2: text,
   attentionPair2: text,
@@ -70,6 +76,7 @@ export const CODECS: Codecs<AttentionState> = {
   attentionMasked2: list(text),
   attentionLock2: text,
   attentionEffect2: truth,
+  attentionScores2: truth,
   attentionLayer: real,
   attentionHeads: maybe(list(real)),
   attentionMass: real,
