@@ -7,7 +7,7 @@ import { type Drawing, escaped, wrapped } from "./figure";
 import { number, percent } from "./numbers";
 import type { AttentionState } from "./states/attention";
 import { STATISTICS } from "./states/attention";
-import { METHOD_NAMES, scoredText, type TokenScores } from "./tokenScores";
+import { BY_WORD, METHOD_NAMES, scoredText, type TokenScores } from "./tokenScores";
 
 /** What one panel shows. */
 export interface Told {
@@ -156,6 +156,7 @@ function column(panel: Told, look: Look, left: number): { text: string; bottom: 
     say(`Rank correlation of the two: ${effect.spearman === null ? "none" : number(effect.spearman, 2)}. Chosen: ${effect.choices.map(({ text, probability }) => `${text} (${percent(probability)})`).join(", ")}.`, 12, FAINT);
   } else if (look.tool === "tokens" && scores) {
     say(`What ${scores.target} rests on (${number(scores.value)}, ${scores.value_unit})`, 14, INK, 90, ' font-weight="650"');
+    if (scores.by_word) say(BY_WORD, 12, FAINT);
     const texts = side.pair === "" ? [side.text] : [side.text, side.pair];
     for (const method of scores.methods) {
       const { parts: said, legend } = scoredText(scores, method, texts);

@@ -22,6 +22,9 @@ export const scoresBody = (side: Side, masked: number[], words: boolean): Scores
   ...textBody(side), masked, methods: [...METHODS], by_word: words, steps: 32, evidence: true, budget: 1, seed: 0,
 });
 
+/** What is to be known where scores are of words. */
+export const BY_WORD = "Whole words: scores are summed over a word’s pieces; the evidence is on the pieces.";
+
 /** What lacks before tokens can be scored: as for the effect of heads, but of masked tokens there must be one. */
 export function scoresLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "pair" | "mask" | "one" {
   const lacks = effectLacks(model, side);
