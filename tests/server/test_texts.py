@@ -83,15 +83,17 @@ def test_the_overview_has_every_head_in_little(client):
 def test_scores_of_tokens_and_their_evidence_are_the_librarys(client, name, body):
     asked = {"text": QUESTION, "methods": ["erasure", "integrated_gradients", "random"], "steps": 8, "seed": 3, **body}
     said = told(client, "token-scores", model=name, **asked)
+    texts = (asked["text"], asked.get("pair"))
     for one in said["methods"]:
-        scores = pl.token_scores(encoder(name), asked["text"], asked.get("pair"), method=one["method"], steps=8, seed=3)
+        scores = pl.token_scores(encoder(name), *texts, method=one["method"], steps=8, seed=3)
         found = pl.token_trust(encoder(name), scores, seed=3)[0]
         scores = scores.by_word() if body.get("by_word") else scores
         assert [v for v in one["scores"] if v is not None] == scores.scores[0][~scores.scores[0].isnan()].tolist()
         assert (one["trust"]["verdict"], one["trust"]["advice"]) == (found.verdict, found.advice)
         assert one["about"].startswith(f"{found.verdict}: {found.sentence} ")
-    assert [t["text"] for t in said["tokens"]] == list(scores.tokens.surfaces(0))
-    assert said["target"] == scores.target.names[0]
+    plain = pl.token_scores(encoder(name), *texts, method="random")
+    assert [t["text"] for t in said["tokens"]] == list((plain.by_word() if body.get("by_word") else plain).tokens.surfaces(0))
+    assert said["target"] == plain.target.names[0]
     quick = told(client, "token-scores", model=name, **asked | {"evidence": False})
     assert [one["scores"] for one in quick["methods"]] == [one["scores"] for one in said["methods"]]
     assert quick["methods"][0]["trust"] is None
