@@ -28,6 +28,14 @@ def test_threads_that_spin(environment, state):
     assert ("OMP_WAIT_POLICY=PASSIVE" in finding.advice) == (state == "bad")
 
 
+@pytest.mark.parametrize(("said", "state"), [({}, "good"), ({"PYTHONDONTWRITEBYTECODE": ""}, "good"),
+                                            ({"PYTHONDONTWRITEBYTECODE": "1"}, "note")])  # fmt: skip
+def test_modules_that_are_compiled_again_and_again(said, state):
+    finding = found("compiled modules", said)
+    assert finding.state == state
+    assert bool(finding.advice) is (state != "good")
+
+
 def test_more_threads_than_cores():
     before = torch.get_num_threads()
     try:

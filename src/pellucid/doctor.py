@@ -40,6 +40,7 @@ def doctor(environment: Mapping[str, str] | None = None) -> tuple[Finding, ...]:
         _threads(),
         _load(),
         _allocator(variables),
+        _compiled(variables),
         *map(_package, PACKAGES),
         _openvino(),
         _torchvision(),
@@ -111,6 +112,16 @@ def _allocator(variables: Mapping[str, str]) -> Finding:
     return Finding(
         "freed memory", "note", "glibc gives blocks over 32 MiB back to the kernel; batches of ten, which we use, stay below",
         "for larger batches of your own set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=1073741824",
+    )  # fmt: skip
+
+
+def _compiled(variables: Mapping[str, str]) -> Finding:
+    what = "compiled modules"
+    if not variables.get("PYTHONDONTWRITEBYTECODE"):
+        return Finding(what, "good", "Python keeps what it has compiled")
+    return Finding(
+        what, "note", "Python may not keep them: every new process may compile torch and its like again, for seconds",
+        "unset PYTHONDONTWRITEBYTECODE",
     )  # fmt: skip
 
 
