@@ -69,15 +69,15 @@ def token_trust(
     plan = _planned(scores, budget)
     able = removable(scores.tokens)
     chance = scores.method in CHANCE
-    seeds = None
+    seeds, work = None, Work(0, 0, 1.0)
 
     def drawn(run: int) -> int:
         return other_seed(int(cast(int, scores.options["seed"])), draw_seed(seed, run)) if chance else seed
 
     if chance:
         second = _again(encoder, scores, able, drawn(NETWORKS), plan)
-        seeds = _agreement(scores.scores, second.scores, able, ranks=False)
-    randomised, work = torch.zeros(len(scores)), Work(0, 0, 1.0)
+        seeds, work = _agreement(scores.scores, second.scores, able, ranks=False), second.work
+    randomised = torch.zeros(len(scores))
     for number in range(plan.networks):
         weightless = randomized_encoder(encoder, draw_seed(seed, number))
         which = _some(able, plan.share if scores.method == "erasure" else 1.0, draw_seed(seed, number))

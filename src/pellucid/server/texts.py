@@ -150,8 +150,8 @@ def scored(
             progress((n + share) / len(body.methods))
 
         one = token_scores(
-            encoder, read, method=method, target=target, baseline=body.baseline if "gradient" in method else None,
-            steps=body.steps, seed=body.seed, progress=lambda share: told(0.3 * share),
+            encoder, read, method=method, target=target, baseline=body.baseline, steps=body.steps, seed=body.seed,
+            progress=lambda share: told(0.3 * share),
         )  # fmt: skip
         if body.evidence:
             found.append(
