@@ -66,8 +66,8 @@ def token_trust(
         )
     if not budget > 0:
         raise ValueError(f"budget is {budget}; it is a multiple of the explanation's own cost, above 0")
-    plan = _planned(scores, budget)
     able = removable(scores.tokens)
+    plan = _planned(scores, able, budget)
     chance = scores.method in CHANCE
     seeds, work = None, Work(0, 0, 1.0)
 
@@ -132,11 +132,11 @@ class _Plan:
     """Of the work of the scores, what each run on another network does."""
 
 
-def _planned(scores: TokenScores, budget: int | float) -> _Plan:
+def _planned(scores: TokenScores, able: Bool[Tensor, "batch token"], budget: int | float) -> _Plan:
     """What comprehensiveness leaves goes to the networks with random weights."""
     each = max(1.0, passes(scores.work) / max(1, len(scores)))
     room = max(FLOOR, budget * each) - (2 + len(SHARES) * (ORDERS + 1))
-    tokens = max(1, min(removable(scores.tokens).sum(1).tolist(), default=1))
+    tokens = max(1, min(able.sum(1).tolist(), default=1))
     networks = max(1, min(NETWORKS, math.ceil(RANKS / tokens), int(room // each)))
     return _Plan(networks, min(1.0, room / (networks * each)))
 

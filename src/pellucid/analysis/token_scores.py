@@ -93,6 +93,13 @@ class TokenScores:
         found = [at for at in order.tolist() if not scores[at].isnan()][:k]
         return [TokenScore(at, self.tokens.surface(row, at), float(scores[at])) for at in found]
 
+    def asked_about(self, row: int = 0) -> list[int]:
+        """The tokens that are asked about: those of the answer, or the masked one; none for a class, or in scores by word."""
+        if self.target.task == "classification" or self.pooled is not None:
+            return []
+        first, last = self.target.places[row, [0, -1]].tolist()
+        return list(range(first, last + 1))
+
     def by_word(self) -> "TokenScores":
         """The same by whole words: the sum over each word's pieces, so that the total stays; a special is a word by itself.
 

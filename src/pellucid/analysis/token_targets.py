@@ -48,7 +48,8 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
 
     An answer is the one given, as words of the context or (first, last) token, else the one the tokens carry, else the best
     span of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class
-    by its label (`id2label` of the configuration) or its number, else it is the likeliest. One target holds for every text; a
+    by its label (`id2label` of the configuration) or its number, which may be written out where no label is that; else it is the
+    likeliest. One target holds for every text; a
     list has one, or None, for each. A `TokenTarget` is taken as it is, so that another encoder can be asked the same.
 
     ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
@@ -297,6 +298,8 @@ def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
 
 
 def _class_number(labels: Sequence[str], wanted: Any) -> int:
+    if isinstance(wanted, str) and wanted.isdecimal() and wanted not in labels:  # as it comes from a shell or a page
+        wanted = int(wanted)
     if isinstance(wanted, int) and 0 <= wanted < len(labels):
         return wanted
     found = [n for n, label in enumerate(labels) if isinstance(wanted, str) and label.casefold() == wanted.casefold()]

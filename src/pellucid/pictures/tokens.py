@@ -64,7 +64,7 @@ def _title(scores: TokenScores) -> str:
 
 def _parts(scores: TokenScores, row: int) -> list[tuple[str, list[Piece]]]:
     """The texts of a row in pieces; specials, which belong to none, are left out."""
-    tokens, places = scores.tokens, set(asked_about(scores, row))
+    tokens, places = scores.tokens, set(scores.asked_about(row))
     names = ("",) if len(tokens.texts[row]) == 1 else ("question", "context")
     parts: list[tuple[str, list[Piece]]] = []
     for part, name in enumerate(names):
@@ -78,12 +78,3 @@ def _parts(scores: TokenScores, row: int) -> list[tuple[str, list[Piece]]]:
             pieces.append(Piece(said.strip(), float(scores.scores[row, at]), apart, at in places))
         parts.append((name, pieces))
     return parts
-
-
-def asked_about(scores: TokenScores, row: int = 0) -> list[int]:
-    """The tokens that are asked about: those of the answer, or the masked one; none for a class, or in scores by word."""
-    target = scores.target
-    if target.task == "classification" or scores.pooled is not None:
-        return []
-    first, last = target.places[row, [0, -1]].tolist()
-    return list(range(first, last + 1))

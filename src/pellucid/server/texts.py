@@ -29,7 +29,7 @@ from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
 from pellucid.models.text import TextEncoder, TextWarning
 from pellucid.pictures.compare import unit_of
-from pellucid.pictures.tokens import about, asked_about
+from pellucid.pictures.tokens import about
 from pellucid.server.bodies import (
     AnswerBody,
     AttentionBody,
@@ -132,7 +132,7 @@ def scored(
     encoder: TextEncoder, read: Tokens, body: TokenScoresBody, progress: Callable[[float], None] = lambda share: None
 ) -> tuple[list[TokenScores], list[Trust]]:
     """What each method says, by words where that is wanted, and the evidence on each, where that is."""
-    target = token_target(encoder, read, class_number(encoder, body.target))
+    target = token_target(encoder, read, body.target)
     if target.task == "question_answering" and body.target is None:
         (best,) = answer(encoder, *read.texts[0])
         if not best.answered:
@@ -161,17 +161,11 @@ def scored(
     return made, found
 
 
-def class_number(encoder: TextEncoder, said: str | None) -> str | int | None:
-    """A class may be said by its number, where no label is that number."""
-    labels = getattr(encoder.config, "label2id", None) or {}
-    return int(said) if said and encoder.classifies and said.isdecimal() and said not in labels else said
-
-
 def said_of_tokens(made: Sequence[TokenScores], found: Sequence[Trust], notes: list[str]) -> dict[str, Any]:
     """`bodies.TokenScoresAnswer` of one text."""
     first = made[0]
     return finite({
-        "task": first.target.task, "target": first.target.names[0], "places": asked_about(first),
+        "task": first.target.task, "target": first.target.names[0], "places": first.asked_about(),
         "value": float(first.value[0]), "value_unit": first.target.logit_name, "by_word": first.pooled is not None,
         "tokens": _tokens(first.tokens),
         "methods": [
