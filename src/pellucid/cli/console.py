@@ -18,7 +18,8 @@ model_flag = click.Option(
     ["--model", "-m"],
     default="imagenet",
     show_default=True,
-    help="A name from `pellucid models`, or ARCHITECTURE:PATH of a checkpoint of your own.",
+    help="A name from `pellucid models`; or of your own: a folder as transformers saves it, hf:ORG/NAME, or ARCHITECTURE:PATH "
+    "of a checkpoint.",
 )
 engine_flag = click.Option(
     ["--engine"],

@@ -17,9 +17,17 @@ from pydantic import Field
 from torch import Tensor
 
 from pellucid.inputs.image import Images
-from pellucid.inputs.photograph import SUFFIXES, ImageWarning, observation_paths, open_photograph, photographs, recall
+from pellucid.inputs.photograph import (
+    SUFFIXES,
+    ImageWarning,
+    Rectangle,
+    observation_paths,
+    open_photograph,
+    photographs,
+    recall,
+)
 
-Box = Callable[[int, int], tuple[float, float, float, float]]
+Box = Callable[[int, int], Rectangle]
 """Of a photograph of so many pixels (width, height), the part that the network reads: left, top, right, bottom."""
 MaskOption = Annotated[
     str,

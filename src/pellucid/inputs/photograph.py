@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ MAX_PIXELS = 100_000_000
 """Above this a picture is refused before it is decoded; 100 megapixels decode to 300 MB."""
 MIN_SIDE = 8
 """Below this there is nothing to explain: every network pixel would be made of the same few."""
+Fit = Literal["crop", "squash"]
+Rectangle = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -78,6 +81,20 @@ def expand(sources: Sequence[str | Path]) -> Iterator[str]:
             yield from map(str, inside)
         else:
             yield source
+
+
+def central(width: int, height: int, size: tuple[int, int], crop: float = 1.0, fit: Fit = "crop") -> Rectangle:
+    """What is kept of a photograph that is read as `size` (height, width) pixels: its middle.
+
+    With "crop", of the shape of `size`, that share of the largest there is; with "squash", that share of either side.
+    """
+    if fit == "squash":
+        kept_width, kept_height = crop * width, crop * height
+    else:
+        scale = crop * min(width / size[1], height / size[0])
+        kept_width, kept_height = size[1] * scale, size[0] * scale
+    left, top = (width - kept_width) / 2, (height - kept_height) / 2
+    return (left, top, left + kept_width, top + kept_height)
 
 
 def open_photograph(source: object) -> tuple[Image.Image, str]:

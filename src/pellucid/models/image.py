@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
-from pellucid.inputs.photograph import ImageWarning, open_photograph, recall, remember
+from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central, open_photograph, recall, remember
 from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
 from pellucid.models.engine import Compiled, Engine, check_installed, logits_of
@@ -67,8 +67,8 @@ class ImageClassifier:
 
     The module maps `batch channel height width` to logits `batch class` (a tensor, or an object with `.logits`). It is never
     changed: weights, mode, `.grad`, `requires_grad` and hooks stay as they were. A picture is cut (`fit="crop"`: the central
-    `crop` of its short side; `fit="squash"`: nothing is cut and the sides are scaled apart), resized to `size` (height,
-    width), and normalised as (value - mean) / std of values in [0, 1].
+    `crop` of its short side; `fit="squash"`: the central `crop` of each side, and the sides are scaled apart), resized to
+    `size` (height, width), and normalised as (value - mean) / std of values in [0, 1].
     """
 
     module: nn.Module
@@ -78,8 +78,8 @@ class ImageClassifier:
     labels: Sequence[str] = ()
     """Names of the classes, or a dictionary from their numbers to names; when none are given, their numbers."""
     crop: float = 1.0
-    fit: Literal["crop", "squash"] = "crop"
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    fit: Fit = "crop"
+    interpolation: Literal["bicubic", "bilinear", "lanczos", "nearest"] = "bicubic"
     channels_last: bool = False
     """Feed the module itself in torch's channels-last format, too, not only where `prepare` finds that it can read it."""
     name: str = ""
@@ -152,7 +152,7 @@ class ImageClassifier:
         picture, name = open_photograph(source)
         height, width = self.size
         if not (isinstance(source, Tensor) and picture.size == (width, height)):
-            how = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
+            how = Image.Resampling[self.interpolation.upper()]
             left, top, right, bottom = box = self._box(*picture.size)
             kept = (right - left) * (bottom - top) / (picture.width * picture.height)
             if kept < LEAST_SEEN * self.crop**2:
@@ -169,13 +169,8 @@ class ImageClassifier:
         pixels = torch.from_numpy(np.array(picture.convert("RGB")))[None]
         return from_pixels(pixels, self.mean, self.std), pixels, name, remember(source)
 
-    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        if self.fit == "squash":
-            return (0.0, 0.0, float(width), float(height))
-        scale = self.crop * min(width / self.size[1], height / self.size[0])
-        kept_width, kept_height = self.size[1] * scale, self.size[0] * scale
-        left, top = (width - kept_width) / 2, (height - kept_height) / 2
-        return (left, top, left + kept_width, top + kept_height)
+    def _box(self, width: int, height: int) -> Rectangle:
+        return central(width, height, self.size, self.crop, self.fit)
 
     def from_features(self, features: Float[Tensor, "batch channel height width"], names: Sequence[str] = ()) -> Images:
         """Images from features that are already normalised. ValueError for another size, NaN or infinite values."""

@@ -41,11 +41,12 @@ def load(name: str | Path, *, architecture: str) -> ImageClassifier: ...
 @overload
 def load(name: str | Path, *, architecture: None = None) -> "ImageClassifier | TextEncoder": ...
 def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifier | TextEncoder":
-    """A ready model: a name of the catalog; a folder as `transformers` saves it, or `hf:ORG/NAME`, of a BERT-family encoder;
-    or the path of a checkpoint of an image classifier together with its architecture.
+    """A ready model: a name of the catalog; a folder as `transformers` saves it, or `hf:ORG/NAME`, of an image classifier or
+    of a BERT-family encoder; or the path of a checkpoint of an image classifier together with its architecture.
 
     `ARCHITECTURE:PATH` says the last two in one. A checkpoint is safetensors, or a `.pth` that holds nothing but tensors; other
-    pickles are refused unread. An encoder has the head that its checkpoint has. Raises KeyError for an unknown name or
+    pickles are refused unread. An encoder has the head that its checkpoint has; a folder's classifier reads a picture as the
+    image processor beside it says. Raises KeyError for an unknown name or
     architecture, ValueError for a file or folder that does not fit.
     """
     if not isinstance(name, str | Path):
@@ -59,9 +60,7 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
     if architecture is None and text in catalog()["encoders"]:
         return _shipped_encoder(text)
     if architecture is None and (text.startswith(HUB) or Path(text).is_dir()):
-        from pellucid.models.load_text import load_folder
-
-        return load_folder(text.removeprefix(HUB), text, local=not text.startswith(HUB))
+        return _load_folder(text.removeprefix(HUB), text, local=not text.startswith(HUB))
     if architecture is None:
         if Path(text).exists():
             known = ", ".join(catalog()["architectures"])
@@ -70,7 +69,7 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
             )
         names = [*catalog()["models"], *catalog()["encoders"]]
         raise UnknownName(
-            f"{unknown('model', text, names)}; or the folder of an encoder, or the path of a checkpoint with its architecture"
+            f"{unknown('model', text, names)}; or the folder of a model, or the path of a checkpoint with its architecture"
         )
     if architecture not in catalog()["architectures"]:
         raise UnknownName(unknown("architecture", architecture, catalog()["architectures"]))
@@ -87,6 +86,19 @@ def _instead(model: Any) -> str:
             "and one that reads text, pl.TextEncoder(module, tokenizer)"
         )
     return "give a name of the catalog, a path, or a pl.ImageClassifier"
+
+
+def _load_folder(place: str, name: str, *, local: bool) -> "ImageClassifier | TextEncoder":
+    from pellucid.models.folders import read_config
+
+    config = read_config(place, local=local)
+    if (config.architectures or [""])[0].endswith("ForImageClassification"):
+        from pellucid.models.load_pictures import load_classifier_folder
+
+        return load_classifier_folder(place, name, config, local=local)
+    from pellucid.models.load_text import load_encoder_folder
+
+    return load_encoder_folder(place, name, config, local=local)
 
 
 def load_classifier(name: str | Path) -> ImageClassifier:

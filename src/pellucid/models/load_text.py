@@ -1,9 +1,5 @@
 """Loading a text encoder: one that ships, a folder, or a name of the Hub that the user gives."""
 
-import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,31 +8,29 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from pellucid.models.folders import filled, quiet, read_config, reason, wanted
 from pellucid.models.text import PROJECTIONS, TextEncoder
 
-FILES = ("config.json", "tokenizer.json or vocab.txt", "model.safetensors")
+FILES = "config.json, tokenizer.json or vocab.txt, model.safetensors"
 
 
-def load_folder(place: str, name: str, *, local: bool) -> TextEncoder:
+def load_encoder_folder(place: str, name: str, config: Any, *, local: bool) -> TextEncoder:
     """An encoder with the head that its weights have. ValueError when the place holds no BERT-family checkpoint.
 
-    `place` is a folder or, unless `local`, a name of the Hub.
+    `place` is a folder or, unless `local`, a name of the Hub, and `config` is what it says of itself.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    with _quiet():
-        try:
-            config = AutoConfig.from_pretrained(place, local_files_only=local)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"cannot load {place!r}: {_reason(error)}. {_wanted(local)}") from None
-        if config.model_type not in PROJECTIONS:
-            raise ValueError(
-                f"{place!r} is a {config.model_type}; the encoders that can be opened up are: {', '.join(PROJECTIONS)}"
-            )
+    if config.model_type not in PROJECTIONS:
+        raise ValueError(
+            f"{place!r} is a {config.model_type}; the encoders that can be opened up are: {', '.join(PROJECTIONS)}. Of "
+            "pictures, models ForImageClassification are read"
+        )
+    with quiet():
         try:
             tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local, use_fast=True)
         except (OSError, ValueError, KeyError, ImportError) as error:
-            raise ValueError(f"cannot load the tokenizer of {place!r}: {_reason(error)}. {_wanted(local)}") from None
+            raise ValueError(f"cannot load the tokenizer of {place!r}: {reason(error)}. {wanted(local, FILES)}") from None
         module = _module(place, config, local)
     return TextEncoder(module.eval(), tokenizer, name=name)
 
@@ -57,27 +51,16 @@ def _module(place: str, config: Any, local: bool) -> nn.Module:
     if config.model_type != "electra":  # whose pretraining head tells real words from replaced ones, and names none
         kinds["ForPreTraining"] = AutoModelForMaskedLM
     auto = next((kind for ending, kind in kinds.items() if said.endswith(ending)), AutoModel)
-    try:
-        module, report = auto.from_pretrained(
-            place, config=config, local_files_only=local, attn_implementation="eager", dtype=torch.float32,
-            output_loading_info=True,
-        )  # fmt: skip
-    except Exception as error:  # whatever a damaged file makes of the reader; never a silent other model
-        raise ValueError(f"cannot load the weights of {place!r}: {_reason(error)}. {_wanted(local)}") from None
     spare = ("position_ids",) if auto is AutoModelForSequenceClassification else ("position_ids", "pooler")  # read by its head
-    missing = sorted(k for k in report["missing_keys"] if not any(part in k for part in spare))
-    if missing:
-        raise ValueError(
-            f"{place!r} says it is a {said}, but {len(missing)} of its weights are missing (such as {missing[0]}); "
-            "they would be random numbers"
-        )
-    return module
+    # the plain attention, which gives its weights
+    return filled(auto, place, config, local, FILES, spare=spare, attn_implementation="eager")
 
 
 def load_shipped(name: str, entry: dict[str, Any]) -> TextEncoder:
     """An encoder of the catalog: a packaged folder, or its base with a head and the changes to its weights merged in."""
     package, path = entry["folder"].split(":")
-    base = load_folder(str(files(package) / path), name, local=True)
+    folder = str(files(package) / path)
+    base = load_encoder_folder(folder, name, read_config(folder, local=True), local=True)
     if "head" not in entry:
         return base
     from transformers import BertForMaskedLM, BertForQuestionAnswering
@@ -85,7 +68,7 @@ def load_shipped(name: str, entry: dict[str, Any]) -> TextEncoder:
     package, path = entry["weights"].split(":")
     changes, about = read_changes(Path(str(files(package) / path)))
     kind = {"question_answering": BertForQuestionAnswering, "masked_words": BertForMaskedLM}[entry["head"]]
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         module: Any = kind._from_config(base.config, attn_implementation="eager")
     weights = {f"bert.{k}": v for k, v in base.module.state_dict().items() if "pooler" not in k}
     weights |= merged(weights, changes)
@@ -119,36 +102,3 @@ def merged(weights: dict[str, Tensor], changes: dict[str, Tensor]) -> dict[str, 
         elif not key.endswith(".lora_B"):
             result[key] = value
     return result
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers reports what it loads in tables and bars; what matters of it is an error here."""
-    from transformers.utils import logging as reports
-
-    before, bars = reports.get_verbosity(), reports.is_progress_bar_enabled()
-    reports.set_verbosity(logging.CRITICAL)
-    reports.disable_progress_bar()
-    try:
-        yield
-    finally:
-        reports.set_verbosity(before)
-        if bars:
-            reports.enable_progress_bar()
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
-
-
-def _wanted(local: bool) -> str:
-    folder = f"A folder needs {', '.join(FILES)}"
-    return folder if local else f"{folder}; a name of the Hub needs a connection to it, or an earlier download"
-
-
-def model_type(folder: Path) -> str:
-    """What kind of checkpoint a folder holds, as its config.json says; "" when it does not."""
-    try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
-    except (OSError, ValueError):
-        return ""
