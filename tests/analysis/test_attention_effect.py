@@ -78,6 +78,26 @@ def test_masked_words_by_hand(guesser: pl.TextEncoder):
     assert found.choices == tuple(guesser.tokenizer.decode([int(n)]).strip() for n in top)
 
 
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "roberta"])
+def test_the_class_of_a_text_by_hand(kind: str):
+    sorter = encoders.tiny(kind, "ForSequenceClassification")
+    found, tokens = head_effect(sorter, SENTENCES[0]), sorter.read(SENTENCES[0])
+    whole = sorter.outputs(tokens)["classes"][0].double().softmax(-1)
+    keep = torch.ones(3, 1, 4)
+    keep[1, 0, 3] = 0
+    changed = sorter.outputs(tokens, keep)["classes"][0].double().softmax(-1)
+    assert (found.task, found.positions, found.choices) == ("classification", (0,), (f"LABEL_{int(whole.argmax())}",))
+    bits = float((whole * (whole / changed).log2()).sum())
+    assert float(found.divergence[0, 1, 3]) == pytest.approx(bits, rel=1e-3, abs=1e-9)
+    assert float(found.probability[0]) == pytest.approx(float(whole.max()), rel=1e-5)
+    weights = sorter.activations(tokens).attentions[1, 0, 3, 0]
+    assert float(found.attention[1, 3]) == pytest.approx(float(weights[~tokens.special[0]].sum()), rel=1e-5)
+    assert found.unit == "bits, KL(whole || without the head)"
+    sorter.config.problem_type = "multi_label_classification"
+    with pytest.raises(ValueError, match="has several classes at once; what is explained is one class among two or more"):
+        head_effect(sorter, SENTENCES[0])
+
+
 def test_a_token_hidden_later_counts_as_masked(guesser: pl.TextEncoder):
     tokens = guesser.read("the queen wrote the long letter.").hidden(0, [3, 6], guesser.tokenizer.mask_token_id)
     torch.testing.assert_close(head_effect(guesser, tokens).divergence, head_effect(guesser, GUESS).divergence)

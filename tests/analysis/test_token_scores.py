@@ -411,6 +411,6 @@ def test_a_class_that_does_not_exist_or_a_head_of_one_logit_says_so():
     with pytest.raises(ValueError, match=r"no class named 2"):
         token_scores(sorter, "the queen", target=2)
     sorter.config.problem_type = "multi_label_classification"
-    with pytest.raises(ValueError, match="the head of tiny bert has several classes at once; tokens speak for one class"):
+    with pytest.raises(ValueError, match="the head of tiny bert has several classes at once; what is explained is one class"):
         token_scores(sorter, "the queen")
     assert not sorter.fills_masks

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from pellucid.analysis.answers import LONGEST, best_spans
+from pellucid.analysis.token_targets import class_labels
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import Head, TextEncoder
 
@@ -29,7 +30,8 @@ class HeadEffect:
     """What changes when one head at a time is taken out, its output set to zero.
 
     Positions are the answer's start and end, distributions over the text's tokens; or the masked tokens, distributions over
-    the vocabulary. The choice at each is what the whole network prefers there.
+    the vocabulary; or the first token, of which a class is read, a distribution over the classes. The choice at each is what
+    the whole network prefers there.
     """
 
     task: Head
@@ -40,9 +42,9 @@ class HeadEffect:
     heads: tuple[int, ...]
     """Those of the columns below, from 0."""
     positions: tuple[int, ...]
-    """The tokens of the answer's start and end, or the masked ones."""
+    """The tokens of the answer's start and end, or the masked ones, or the first."""
     choices: tuple[str, ...]
-    """What was chosen at each position: the token's characters, or the word predicted."""
+    """What was chosen at each position: the token's characters, the word predicted, or the class."""
     probability: Float64[Tensor, " position"]
     """Of that choice by the whole network."""
     divergence: Float64[Tensor, "position layer head"]
@@ -52,7 +54,8 @@ class HeadEffect:
     change: Float64[Tensor, "position layer head"]
     """The choice's probability without the head less that with it."""
     attention: Float32[Tensor, "layer head"]
-    """What attention suggests: the share that the answer's tokens, or the masked ones, give to tokens that are not special."""
+    """What attention suggests: the share that the answer's tokens, the masked ones, or the first give to tokens that are not
+    special."""
     passes: int
     """Forward passes taken."""
 
@@ -77,8 +80,10 @@ class HeadEffect:
     @property
     def unit(self) -> str:
         """What `effect` is in, for a legend."""
-        over = "start and end" if self.task == "question_answering" else "masked tokens"
-        return f"bits, KL(whole || without the head), mean over {over}"
+        over = {"question_answering": ", mean over start and end", "masked_words": ", mean over masked tokens"}.get(
+            self.task, ""
+        )
+        return f"bits, KL(whole || without the head){over}"
 
 
 def head_effect(
@@ -93,7 +98,7 @@ def head_effect(
     at_once: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> HeadEffect:
-    """The effect of each head on the answer, or on the masked words, of one text; by default of all layers and heads.
+    """The effect of each head on the answer, the masked words or the class of one text; by default of all layers and heads.
 
     `span` is the answer's first and last token; by default the text's answer where it is known, else the best span in the
     context. `progress` is called with the share done after every pass. ValueError when the encoder has no head, for a text
@@ -103,6 +108,8 @@ def head_effect(
     tokens = encoder.read(tokens, context)[row]
     pair = len(tokens.texts[0]) == 2
     task: Head = "question_answering" if encoder.answers_questions or (pair and not encoder.fills_masks) else "masked_words"
+    labels = class_labels(encoder) if encoder.classifies else []
+    task = "classification" if labels else task
     encoder.need(task)
     activations = encoder.activations(tokens)
     whole_layers = tuple(activations.block(n) for n in (range(1, encoder.layers + 1) if layers is None else layers))
@@ -111,7 +118,7 @@ def head_effect(
         asked = _answer(tokens, activations.outputs, span)
         looking = list(range(asked[0], asked[1] + 1))
     else:
-        asked = looking = _masked(tokens)
+        asked = looking = [0] if task == "classification" else _masked(tokens)
     rows = _rows(encoder, task, len(tokens.pieces[0])) if at_once is None else at_once
     if rows < 1:
         raise ValueError(f"at_once={at_once}; at least one head a pass")
@@ -125,7 +132,10 @@ def head_effect(
         for at, (layer, head) in enumerate(out):
             keep[layer - 1, at, head] = 0
         found = encoder.outputs(copies, keep)
-        logits = torch.stack([found["start"], found["end"]], 1) if task == "question_answering" else found["words"][:, asked]
+        if task == "classification":
+            logits = found["classes"][:, None]
+        else:
+            logits = torch.stack([found["start"], found["end"]], 1) if "start" in found else found["words"][:, asked]
         return logits.double().log_softmax(-1)
 
     # subtle: as many rows as in every later pass, each compared with its own place: sums are rounded as the shape has it, and a
@@ -151,10 +161,14 @@ def head_effect(
 
     ordinary = (~tokens.special[0]).float()
     seen = activations.attentions[[n - 1 for n in whole_layers], 0][:, list(whole_heads)][:, :, looking] @ ordinary
+    if task == "question_answering":
+        choices = [tokens.surface(0, at) for at in asked]
+    elif task == "classification":
+        choices = [labels[int(chosen[0])]]
+    else:
+        choices = [encoder.tokenizer.decode([word]).strip() for word in chosen.tolist()]
     return HeadEffect(
-        task, tokens, whole_layers, whole_heads, tuple(asked),
-        tuple(tokens.surface(0, at) for at in asked) if task == "question_answering"
-        else tuple(encoder.tokenizer.decode([word]).strip() for word in chosen.tolist()),
+        task, tokens, whole_layers, whole_heads, tuple(asked), tuple(choices),
         whole.gather(2, pick)[0, :, 0].exp(), grid(divergence), grid(drop), grid(change), seen.mean(-1), passes,
     )  # fmt: skip
 

@@ -48,9 +48,9 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
 
     An answer is the one given, as words of the context or (first, last) token, else the one the tokens carry, else the best
     span of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class
-    by its label (`id2label` of the configuration) or its number, which may be written out where no label is that; else it is the
-    likeliest. One target holds for every text; a
-    list has one, or None, for each. A `TokenTarget` is taken as it is, so that another encoder can be asked the same.
+    by its label (`id2label` of the configuration) or its number, which may be written in digits where no label is that; else it
+    is the likeliest. One target holds for every text; a list has one, or None, for each. A `TokenTarget` is taken as it is, so
+    that another encoder can be asked the same.
 
     ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
     context or without exactly one masked token, a span outside the text, and what is no single wordpiece or no class.
@@ -281,12 +281,18 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
     return TokenTarget("masked_words", places, words, names)
 
 
-def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
+def class_labels(encoder: TextEncoder) -> list[str]:
+    """The names of its classes, one of which it answers. ValueError for a head of one logit, or of several classes at once."""
     config = encoder.config
     labels = [str(config.id2label[n]) for n in range(int(config.num_labels))]
     if len(labels) < 2 or config.problem_type == "multi_label_classification":
         what = "a single logit" if len(labels) < 2 else "several classes at once"
-        raise ValueError(f"the head of {encoder.name} has {what}; tokens speak for one class among two or more")
+        raise ValueError(f"the head of {encoder.name} has {what}; what is explained is one class among two or more")
+    return labels
+
+
+def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
+    labels = class_labels(encoder)
     classes = torch.tensor([-1 if given is None else _class_number(labels, given) for given in targets], dtype=torch.int64)
     places = torch.zeros(len(tokens), 1, dtype=torch.int64)
     missing = (classes < 0).nonzero()[:, 0]

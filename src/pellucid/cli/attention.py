@@ -58,8 +58,8 @@ def _command() -> click.Command:
         "input.\n\n"
         "arcs: lines from query to key. heat: a map of them. overview: every head. statistics: numbers of every head. rollout "
         "and flow: attention of all heads followed down to the input (Abnar and Zuidema 2020). effect: what changes when "
-        "a head is taken out, beside what its attention suggests; needs an encoder with a head on top, such as minilm-qa or "
-        "minilm-mlm. --mass thins out the first three only.",
+        "a head is taken out, beside what its attention suggests; needs an encoder that answers, such as minilm-qa, minilm-mlm "
+        "or the folder of a classifier. --mass thins out the first three only.",
         epilog='Example: pellucid attention "The bank was steep." --layer 4 --heads 0,3-5 --hide-special --mass 0.7',
     )
 

@@ -104,21 +104,24 @@ def draw_head_statistics(
 
 def draw_head_effect(effect: HeadEffect, *, model: str = "", paper: Paper = "light") -> "Figure":
     """What each head's absence changes, beside what its attention suggests."""
-    answers = effect.task == "question_answering"
-    where = "answer's tokens" if answers else "masked tokens"
+    where, what, choices = {
+        "question_answering": ("answer's tokens give", "answer", "start and end of the answer"),
+        "masked_words": ("masked tokens give", "masked words", "predicted words"),
+        "classification": ("first token gives", "class", "class"),
+    }[effect.task]
     panels = [
         Panel("Effect", effect.effect, effect.unit),
-        Panel("What its attention suggests", effect.attention, f"share that the {where} give to tokens that are not special"),
+        Panel("What its attention suggests", effect.attention, f"share that the {where} to tokens that are not special"),
         Panel("Loss of what was chosen", effect.drop.mean(0), "bits of log-probability, mean over positions", "symmetric",
               ("less likely without the head", "more likely")),
     ]  # fmt: skip
     chosen = ", ".join(f"{c!r} {p:.3f}" for c, p in zip(effect.choices, effect.probability.tolist(), strict=True))
     facts = [
         *_about(effect.tokens, None, model),
-        f"{'start and end of the answer' if answers else 'predicted words'}, with their probability: {chosen}",
+        f"{choices}, with {'its' if len(effect.choices) == 1 else 'their'} probability: {chosen}",
         f"one head at a time set to zero; rank correlation of effect and attention over heads: {effect.spearman:.2f}",
     ]
-    title = "What each head does to the answer" if answers else "What each head does to the masked words"
+    title = f"What each head does to the {what}"
     return head_grids(panels, effect.layers, effect.heads, title=title, facts=facts, paper=paper)
 
 
