@@ -60,6 +60,8 @@ it("says what lacks before tokens are scored", () => {
   const side = { ...sideOf(START, 0), masked: ["0:4-10"] };
   expect(scoresLacks(model([]), side, 1)).toBe("head");
   expect(scoresLacks(model(["masked_words"]), { ...side, masked: [] }, 0)).toBe("mask");
+  expect(scoresLacks(model(["classification"]), { ...side, masked: [] }, 0)).toBe("");
+  expect(scoresLacks(model(["classification"]), side, 2)).toBe("");
   expect(scoresLacks(model(["masked_words"]), side, 1)).toBe("");
   expect(scoresLacks(model(["masked_words"]), side, 2)).toBe("one");
   expect(scoresLacks(model(["question_answering"]), side, 0)).toBe("pair");

@@ -1514,7 +1514,7 @@ export interface components {
              * Task
              * @enum {string}
              */
-            task: "question_answering" | "masked_words";
+            task: "question_answering" | "masked_words" | "classification";
             /** Effect */
             effect: (number | null)[][];
             /** Unit */
@@ -2464,7 +2464,7 @@ export interface components {
              * Heads For
              * @default []
              */
-            heads_for: ("question_answering" | "masked_words")[];
+            heads_for: ("question_answering" | "masked_words" | "classification")[];
             /** Architecture */
             architecture?: string | null;
         };

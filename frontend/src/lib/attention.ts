@@ -359,6 +359,7 @@ export function ranked({ effect, attention, layers, heads }: Effect, most: numbe
 export function effectLacks(model: Model | undefined, side: Side): "" | "head" | "pair" | "mask" {
   const can = model?.heads_for ?? [];
   if (can.length === 0) return "head";
+  if (can.includes("classification")) return "";
   if (can.includes("question_answering")) return side.pair.trim() === "" ? "pair" : "";
   return side.masked.length === 0 ? "mask" : "";
 }

@@ -28,7 +28,7 @@ export const BY_WORD = "Whole words: scores are summed over a word’s pieces; t
 /** What lacks before tokens can be scored: as for the effect of heads, but of masked tokens there must be one. */
 export function scoresLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "pair" | "mask" | "one" {
   const lacks = effectLacks(model, side);
-  return lacks === "" && masked > 1 && !model?.heads_for.includes("question_answering") ? "one" : lacks;
+  return lacks === "" && masked > 1 && model?.heads_for.includes("masked_words") ? "one" : lacks;
 }
 
 /** From white on: a text on black would be hard to read, and red and blue mean a sign. ColorBrewer's Purples, as matplotlib has them. */

@@ -56,7 +56,7 @@ SILENT: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configur
 UNFINISHED: dict[int | str, dict[str, Any]] = {409: {"content": PROBLEM, "description": "Not done"}}
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
 Source = Annotated[str, Path(max_length=80, description="observation:0 to observation:9, or the source of an upload.")]
-ModelName = Annotated[str, Path(max_length=100)]
+ModelName = Annotated[str, Path(max_length=500)]
 CorpusName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
@@ -224,19 +224,19 @@ def _catalog(lab: Lab) -> APIRouter:
             },
         })  # fmt: skip
 
-    @api.get("/models/{model}/labels", response_model=b.Labels)
+    @api.get("/models/{model:path}/labels", response_model=b.Labels)
     async def labels(model: ModelName) -> Response:
         """The classes of a classifier, by number."""
         found = await lab.ask(lambda: list(lab.models.image(model).labels))
         return said(b.Labels, {"labels": found}, headers={"Cache-Control": "private, max-age=3600"})
 
-    @api.get("/models/{model}/layers", response_model=b.Layers)
+    @api.get("/models/{model:path}/layers", response_model=b.Layers)
     async def layers(model: ModelName) -> Response:
         """The layers of a classifier in the order of a forward pass; `shape` is that of one image's output."""
         found = await lab.ask(lambda: [dict(vars(layer)) for layer in lab.models.image(model).layers])
         return said(b.Layers, {"layers": found}, headers={"Cache-Control": "private, max-age=3600"})
 
-    @api.get("/models/{model}/thumbnails", response_model=b.LayerThumbnails)
+    @api.get("/models/{model:path}/thumbnails", response_model=b.LayerThumbnails)
     async def thumbnails(
         model: ModelName, source: Annotated[str, Query(max_length=80, description="The picture that the layers look at.")]
     ) -> Response:
@@ -275,7 +275,7 @@ def _images(lab: Lab) -> APIRouter:
     @api.get("/pictures/{source}", response_class=Response, responses={200: {"content": {"image/png": {}}}})
     async def picture(
         source: Source,
-        model: Annotated[str | None, Query(max_length=100, description="Just what this model reads.")] = None,
+        model: Annotated[str | None, Query(max_length=500, description="Just what this model reads.")] = None,
         side: Annotated[int, Query(ge=16, le=1024, description="Of the thumbnail, at most, in pixels.")] = 256,
     ) -> Response:
         """A PNG of the picture: small, or just what a model reads."""

@@ -66,7 +66,7 @@ class ModelEntry(Said):
     unanswered: list[str] = Field(default=[], description="Labels that a classifier cannot answer.")
     layers: int | None = None
     heads: int | None = None
-    heads_for: list[Literal["question_answering", "masked_words"]] = []
+    heads_for: list[Literal["question_answering", "masked_words", "classification"]] = []
     architecture: str | None = None
 
 
@@ -523,7 +523,7 @@ class ChoiceEntry(Said):
 
 
 class EffectAnswer(Said):
-    task: Literal["question_answering", "masked_words"]
+    task: Literal["question_answering", "masked_words", "classification"]
     effect: list[list[Number]]
     unit: str
     attention: list[list[Number]]

@@ -67,7 +67,10 @@ def _handed_in(name: str, model: "ImageClassifier | TextEncoder") -> dict[str, A
         return {
             **about, "kind": "image", "size": model.size, "classes": len(model.labels), "unanswered": list(model.unanswered)
         }  # fmt: skip
-    heads = {"question_answering": model.answers_questions, "masked_words": model.fills_masks}
+    heads = {
+        "question_answering": model.answers_questions, "masked_words": model.fills_masks,
+        "classification": model.classifies,
+    }  # fmt: skip
     return {
         **about, "kind": "text", "layers": model.layers, "heads": model.heads,
         "heads_for": [head for head, there in heads.items() if there],
