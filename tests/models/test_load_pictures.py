@@ -27,7 +27,8 @@ def written(folder: Path, kind: str = "ResNet", processor: Any = None, **config:
     own: dict[str, Any] = {"ResNet": RESNET, "ViT": VIT}[kind]
     about = getattr(transformers, f"{kind}Config")(**own, **{"id2label": LABELS, **config})
     with quiet():
-        networks.seeded(getattr(transformers, f"{kind}ForImageClassification")(about)).save_pretrained(folder)
+        module: Any = networks.seeded(getattr(transformers, f"{kind}ForImageClassification")(about))
+        module.save_pretrained(folder)
         if processor is not None:
             processor.save_pretrained(folder)
     return folder

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import pellucid as pl
+from pellucid.models.load import load_classifier
 from tests import encoders
 from tests.models.test_load_pictures import processor, written
 from tests.server.conftest import finished, opened, question
@@ -35,7 +36,7 @@ def test_a_path_is_a_name(client: TestClient, folder: Path) -> None:
     quoted = name.replace("/", "%2F")
     assert client.get(f"/api/models/{quoted}/labels").json() == {"labels": ["cat", "dog", "neither"]}
     layers = [one["name"] for one in client.get(f"/api/models/{quoted}/layers").json()["layers"]]
-    assert layers == [layer.name for layer in pl.load(name).layers]  # pyright: ignore[reportAttributeAccessIssue]
+    assert layers == [layer.name for layer in load_classifier(name).layers]
     asked: dict[str, Any] = question("saliency", target=[1])
     asked["request"]["model"] = name
     job = finished(client, client.post("/api/jobs", json=asked).json()["id"])

@@ -63,7 +63,7 @@ def load_classifier_folder(place: str, name: str, config: Any, *, local: bool) -
             f"{place!r}: its {type(processor).__name__} {error}. Load the module yourself, "
             "pl.ImageClassifier(module, size=..., mean=..., std=...), and read pictures as it does"
         ) from None
-    how["interpolation"] = _RESAMPLE.get(getattr(processor, "resample", None), "bicubic")
+    how["interpolation"] = _RESAMPLE.get(int(getattr(processor, "resample", -1)), "bicubic")
     module = filled(AutoModelForImageClassification, place, config, local, FILES)
     if config.problem_type == "multi_label_classification":
         warnings.warn(
