@@ -63,7 +63,8 @@ def load_classifier_folder(place: str, name: str, config: Any, *, local: bool) -
             f"{place!r}: its {type(processor).__name__} {error}. Load the module yourself, "
             "pl.ImageClassifier(module, size=..., mean=..., std=...), and read pictures as it does"
         ) from None
-    how["interpolation"] = _RESAMPLE.get(int(getattr(processor, "resample", -1)), "bicubic")
+    asked = getattr(processor, "resample", None)
+    how["interpolation"] = "bicubic" if asked is None else _RESAMPLE.get(int(asked), "bicubic")
     module = filled(AutoModelForImageClassification, place, config, local, FILES)
     if config.problem_type == "multi_label_classification":
         warnings.warn(
