@@ -6,8 +6,12 @@ import jaxtyping
 import pytest
 import torch
 
-import pellucid as pl
-from tests import encoders, networks
+from tests import shapes
+
+shapes.install()  # before the first module of pellucid
+
+import pellucid as pl  # noqa: E402
+from tests import encoders, networks  # noqa: E402
 
 torch.set_num_threads(1)  # the suite runs one process a core
 

@@ -193,6 +193,7 @@ ESTIMATES: list[tuple[str, float, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.usefixtures("unchecked")  # the same calls a hundred times; shapes are checked in all others
 @pytest.mark.parametrize(("name", "tolerance", "options"), ESTIMATES, ids=lambda v: str(v)[:60])
 def test_a_tolerance_reached_holds_in_90_of_100_runs(name: str, tolerance: float, options: dict[str, Any]) -> None:
     model = wrapped(networks.relu_cnn(), 8)
@@ -210,6 +211,7 @@ def test_a_tolerance_reached_holds_in_90_of_100_runs(name: str, tolerance: float
     assert several >= 50, "the case is decided by the first answer, so it says nothing of when to stop"
 
 
+@pytest.mark.usefixtures("unchecked")  # the same calls a hundred times; shapes are checked in all others
 @pytest.mark.parametrize("options", [{}, {"baseline": "uniform", "draws": 3}, {"baseline": "gaussian", "draws": 2}], ids=str)
 def test_a_gap_reached_is_the_gap_there_is(options: dict[str, Any]) -> None:
     """The error of integrated gradients is no estimate: on every picture the scores sum to the change, computed anew."""
@@ -243,6 +245,7 @@ def reported(m: pl.Measurement) -> float:
     return float(m.extras["advantage"][0]) if "advantage" in m.extras else float(m.values[0])
 
 
+@pytest.mark.usefixtures("unchecked")  # the same calls a hundred times; shapes are checked in all others
 @pytest.mark.parametrize(("metric", "share", "options"), MEASURED, ids=lambda v: str(v)[:40])
 def test_a_metrics_tolerance_reached_holds_in_90_of_100_runs(metric: str, share: float, options: dict[str, Any]) -> None:
     model = wrapped(networks.relu_cnn(), 8)
