@@ -101,15 +101,18 @@ def head_effect(
     """The effect of each head on the answer, the masked words or the class of one text; by default of all layers and heads.
 
     `span` is the answer's first and last token; by default the text's answer where it is known, else the best span in the
-    context. `progress` is called with the share done after every pass. ValueError when the encoder has no head, for a text
-    without context or without a masked token, and for a span outside the text; IndexError for a layer or head that does not
-    exist.
+    context. `progress` is called with the share done after every pass. ValueError when the encoder has no head, or one of a
+    single logit or of several classes at once; for a text without context or without a masked token, and for a span outside
+    the text. IndexError for a layer or head that does not exist.
     """
     tokens = encoder.read(tokens, context)[row]
     pair = len(tokens.texts[0]) == 2
-    task: Head = "question_answering" if encoder.answers_questions or (pair and not encoder.fills_masks) else "masked_words"
     labels = class_labels(encoder) if encoder.classifies else []
-    task = "classification" if labels else task
+    task: Head = "masked_words"
+    if labels:
+        task = "classification"
+    elif encoder.answers_questions or (pair and not encoder.fills_masks):
+        task = "question_answering"
     encoder.need(task)
     activations = encoder.activations(tokens)
     whole_layers = tuple(activations.block(n) for n in (range(1, encoder.layers + 1) if layers is None else layers))

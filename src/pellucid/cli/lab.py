@@ -25,12 +25,11 @@ def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, st
 
     It listens on this machine alone and fetches nothing. Ctrl-C ends it; results are kept.
     """
+    listening = bound(host, port)
     from pellucid.models.load import load
     from pellucid.server import make_app
 
     mine = [load(name) for name in dict.fromkeys(models)]
-    listening = bound(host, port)
-
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     app = make_app(store=store, models=mine, queue=queue, seconds=limit, token=token)
     address = f"http://{shown(host)}:{listening.getsockname()[1]}/" + ("" if token is None else f"?token={token}")

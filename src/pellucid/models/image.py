@@ -27,6 +27,7 @@ from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
 from pellucid.registry import UnknownName, unknown
 
+Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
 Output = Literal["logit", "log_probability", "probability", "loss"]
 Target = str | int | Sequence[str | int] | Tensor | None
 
@@ -79,7 +80,7 @@ class ImageClassifier:
     """Names of the classes, or a dictionary from their numbers to names; when none are given, their numbers."""
     crop: float = 1.0
     fit: Fit = "crop"
-    interpolation: Literal["bicubic", "bilinear", "lanczos", "nearest"] = "bicubic"
+    interpolation: Interpolation = "bicubic"
     channels_last: bool = False
     """Feed the module itself in torch's channels-last format, too, not only where `prepare` finds that it can read it."""
     name: str = ""

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central
+from pellucid.inputs.photograph import Fit, Rectangle, central
 from pellucid.models.fit import label_names
 from pellucid.models.folders import filled, quiet, reason, wanted
-from pellucid.models.image import ImageClassifier
+from pellucid.models.image import ImageClassifier, Interpolation
 
 FILES = "config.json, preprocessor_config.json, model.safetensors"
 LONG, SHORT = 640, 400
@@ -27,7 +27,7 @@ NEARLY = 2.5
 """Pixels of them by which what it keeps may be off: most processors resize to whole pixels before they cut."""
 ALIKE = 0.02
 """How far what is read here may be from what the processor reads of a smooth picture, on average, where white is 1."""
-_RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+_RESAMPLE: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """What Pillow's numbers mean."""
 
 Seen = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
@@ -52,47 +52,55 @@ def load_classifier_folder(place: str, name: str, config: Any, *, local: bool) -
         ) from None
 
     def seen(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        with quiet():
-            found = processor(images=Image.fromarray(pixels), return_tensors="pt")["pixel_values"][0]
-        return found.double().numpy()
+        try:
+            with quiet():
+                return processor(images=Image.fromarray(pixels), return_tensors="pt")["pixel_values"][0].double().numpy()
+        except Exception as error:  # whatever it makes of its own settings
+            raise Unlike(f"cannot read a picture ({reason(error)})") from None
 
-    try:
-        how = measured(seen)
-    except ValueError as error:
-        raise ValueError(
-            f"{place!r}: its {type(processor).__name__} {error}. Load the module yourself, "
-            "pl.ImageClassifier(module, size=..., mean=..., std=...), and read pictures as it does"
-        ) from None
-    asked = getattr(processor, "resample", None)
-    how["interpolation"] = "bicubic" if asked is None else _RESAMPLE.get(int(asked), "bicubic")
     module = filled(AutoModelForImageClassification, place, config, local, FILES)
     if config.problem_type == "multi_label_classification":
         warnings.warn(
             f"{name} answers for each class by itself (multi_label_classification), and probabilities here are those of one "
             "class among all: explain its logits, output='logit'",
-            ImageWarning,
+            UserWarning,
             stacklevel=2,
         )
-    made = ImageClassifier(module.eval(), labels=label_names(config.id2label), name=name, **how)
-    _check(made, seen, type(processor).__name__)
+    asked = getattr(processor, "resample", None)
+    interpolation: Interpolation = "bicubic" if asked is None else _RESAMPLE.get(int(asked), "bicubic")
+    try:
+        how = measured(seen)
+        made = ImageClassifier(
+            module.eval(), labels=label_names(config.id2label), name=name, interpolation=interpolation, **how
+        )
+        _check(made, seen)
+    except Unlike as error:
+        raise ValueError(
+            f"{place!r}: its {type(processor).__name__} {error}. Load the module yourself, "
+            "pl.ImageClassifier(module, size=..., mean=..., std=...), and read pictures as it does"
+        ) from None
     return made
 
 
+class Unlike(ValueError):
+    """What a processor does that no `ImageClassifier` does: to be put behind its name."""
+
+
 def measured(seen: Seen) -> dict[str, Any]:
-    """`size`, `mean`, `std`, `crop` and `fit` of whatever makes features of pictures. ValueError where these cannot say it."""
+    """`size`, `mean`, `std`, `crop` and `fit` of whatever makes features of pictures. `Unlike` where these cannot say it."""
     black, white = seen(_flat(0, 0, 0)), seen(_flat(255, 255, 255))
     if black.ndim != 3 or len(black) != 3:
-        raise ValueError(f"makes {' x '.join(map(str, black.shape))} of a picture in place of 3 x height x width")
+        raise Unlike(f"makes {' x '.join(map(str, black.shape))} of a picture in place of 3 x height x width")
     if np.ptp(black, (1, 2)).max() > 1e-4 or np.ptp(white, (1, 2)).max() > 1e-4:
-        raise ValueError("makes several shades of a picture of one: it pads, or does something else")
+        raise Unlike("makes several shades of a picture of one: it pads, or does something else")
     offset, gain = black[:, 0, 0], (white - black)[:, 0, 0]
     for channel in range(3):
         alone = seen(_flat(*[255 if c == channel else 0 for c in range(3)]))[:, 0, 0]
         if not np.allclose(alone, offset + gain * (np.arange(3) == channel), atol=1e-4) or gain[channel] <= 0:
-            raise ValueError("changes the order of the channels, or mixes them")
+            raise Unlike("changes the order of the channels, or mixes them")
     size = (black.shape[1], black.shape[2])
     if seen(_flat(0, 0, 0).swapaxes(0, 1)).shape != black.shape:
-        raise ValueError("gives another size for a picture of another shape")
+        raise Unlike("gives another size for a picture of another shape")
     wide, tall = (_kept(seen, *sides, offset, gain) for sides in ((LONG, SHORT), (SHORT, LONG)))
     found: dict[Fit, float] = {
         "crop": (wide.height / SHORT + tall.width / SHORT) / 2,
@@ -103,7 +111,7 @@ def measured(seen: Seen) -> dict[str, Any]:
         if wide.like(central(LONG, SHORT, size, crop, fit)) and tall.like(central(SHORT, LONG, size, crop, fit)):
             mean, std = (tuple(round(float(v), 6) + 0.0 for v in values) for values in (-offset / gain, 1 / gain))
             return {"size": size, "mean": mean, "std": std, "crop": crop, "fit": fit}
-    raise ValueError(
+    raise Unlike(
         f"keeps {wide} of {LONG} x {SHORT} pixels and {tall} of {SHORT} x {LONG}, which is neither the middle of a picture nor "
         "the whole of it"
     )
@@ -150,13 +158,13 @@ def _flat(*colour: int) -> NDArray[np.uint8]:
     return np.broadcast_to(np.array(colour, np.uint8), (SHORT, LONG, 3)).copy()
 
 
-def _check(made: ImageClassifier, seen: Seen, processor: str) -> None:
-    """ValueError where a smooth picture is read otherwise."""
+def _check(made: ImageClassifier, seen: Seen) -> None:
+    """`Unlike` where a smooth picture is read otherwise."""
     coarse = np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize((LONG, SHORT), Image.Resampling.BICUBIC)
     off = (made.read(picture).features[0].double().numpy() - seen(np.array(picture))) * np.array(made.std)[:, None, None]
     if np.abs(off).mean() > ALIKE:
-        raise ValueError(
-            f"{made.name!r}: what its {processor} makes of a picture is {np.abs(off).mean():.2f} from the same picture cut, "
-            "resized and normalised, where white is 1. Load the module yourself: pl.ImageClassifier(module, size=..., ...)"
+        raise Unlike(
+            f"makes of a picture what is {np.abs(off).mean():.2f} from the same picture cut, resized and normalised, where "
+            "white is 1"
         )
