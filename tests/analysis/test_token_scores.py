@@ -269,6 +269,10 @@ def test_top_is_the_strongest_first_and_never_what_has_no_score(bert: pl.TextEnc
     assert [(one.score, -one.token) for one in best] == known[:3]
     assert [one.text for one in best] == [found.tokens.surface(1, one.token) for one in best]
     assert len(found.top(100, row=0)) == 2
+    strongest = found.top(100, row=1, by="magnitude")
+    assert [-(one.score**2) for one in strongest] == sorted(-(one.score**2) for one in strongest)
+    assert {one.token for one in strongest} == {one.token for one in found.top(100, row=1)}
+    assert min(one.score for one in strongest) < 0 < strongest[0].score
     with pytest.raises(ValueError, match="k=0; at least one token"):
         found.top(0)
     with pytest.raises(IndexError, match="no text 2 in a batch of 2"):

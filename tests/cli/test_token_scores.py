@@ -50,8 +50,14 @@ def test_an_answer_is_explained_with_its_evidence_a_picture_and_a_record(models:
     assert shell("replay", "other.json", cwd=tmp_path).returncode == 1
     plain = shell(*asked, cwd=tmp_path).stdout
     assert plain.startswith(f"{document['target']}, by ")
-    best = max((v, one["text"]) for v, one in zip(document["methods"][0]["scores"], document["tokens"], strict=True) if v)
-    assert best[1] in plain.split("ERASURE")[1].splitlines()[1]
+    scored = zip(document["methods"][0]["scores"], document["tokens"], strict=True)
+    ranked = sorted(((v, one["text"]) for v, one in scored if v), key=lambda one: -abs(one[0]))[:10]
+    rows = plain.split("ERASURE")[1].splitlines()[1 : 1 + len(ranked)]
+    for (score, text), row in zip(ranked, rows, strict=True):
+        assert text in row
+        assert ("█" in row, "░" in row)[score < 0]
+    assert min(ranked)[0] < 0 < max(ranked)[0]
+    assert f"█ speaks for {document['target']}, ░ against it" in plain
     assert document["methods"][1]["trust"]["advice"] in plain
 
 

@@ -78,10 +78,10 @@ class TokenScores:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def top(self, k: int = 5, row: int = 0) -> list[TokenScore]:
+    def top(self, k: int = 5, row: int = 0, *, by: Literal["score", "magnitude"] = "score") -> list[TokenScore]:
         """The k tokens of a text that speak most for the target, the strongest first; of equal ones, the earlier.
 
-        IndexError for a text that does not exist, ValueError for k below 1.
+        `by="magnitude"`: most for or against it. IndexError for a text that does not exist, ValueError for k below 1.
         """
         if k < 1:
             raise ValueError(f"k={k}; at least one token")
@@ -89,7 +89,8 @@ class TokenScores:
             raise IndexError(f"no text {row} in a batch of {len(self)}")
         row %= len(self)
         scores = self.scores[row]
-        order = scores.nan_to_num(-torch.inf, posinf=torch.inf, neginf=-torch.inf).argsort(descending=True, stable=True)
+        ranked = scores.abs() if by == "magnitude" else scores
+        order = ranked.nan_to_num(-torch.inf, posinf=torch.inf, neginf=-torch.inf).argsort(descending=True, stable=True)
         found = [at for at in order.tolist() if not scores[at].isnan()][:k]
         return [TokenScore(at, self.tokens.surface(row, at), float(scores[at])) for at in found]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the help needs neither torch nor matplotlib
 METHODS = ("erasure", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random")
 BARS = 24
 """Characters of the longest bar of a printed table."""
+FOR, AGAINST = "█", "░"
 
 
 @click.command(
@@ -32,7 +33,8 @@ BARS = 24
 @click.option("--target", "-t", help="What is explained: words of the CONTEXT, a word for the [MASK], or a class.  [default: "
               "what the model answers]")  # fmt: skip
 @click.option("--by-word", is_flag=True, help="Show whole words: the sum over their pieces.")
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Lines of the table.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True,
+              help="Lines of the table: the tokens that speak most for the target or against it.")  # fmt: skip
 @click.option("--baseline", type=click.Choice(["mask", "pad", "zero"]),
               help="Where gradients begin.  [default: mask for integrated_gradients, zero for input_x_gradient]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=32, show_default=True, help="Of integrated_gradients.")
@@ -113,12 +115,15 @@ def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust
     click.echo(f"{first.target.names[0]}, by {encoder.name}: {first.target.logit_name} {number(float(first.value[0]))}")
     for n, one in enumerate(made):
         click.echo()
-        best = one.top(top)
+        best = one.top(top, by="magnitude")
         most = max((abs(each.score) for each in best), default=0.0)
-        rows = [
-            (str(each.token), each.text, number(each.score), "█" * round(BARS * abs(each.score) / most) if most else "")
-            for each in best
-        ]
+        rows = [(str(each.token), each.text, number(each.score), _bar(each.score / most) if most else "") for each in best]
         print_table(("PLACE", "WORD" if one.pooled else "TOKEN", one.method.upper().replace("_", " "), one.unit.upper()), rows)
+        if one.signed and any(each.score < 0 for each in best):
+            click.echo(f"{FOR} speaks for {first.target.names[0]}, {AGAINST} against it")
         if found:
             click.echo(f"{about(found[n][0])} {found[n][0].advice}")
+
+
+def _bar(share: float) -> str:
+    return (FOR if share > 0 else AGAINST) * round(BARS * abs(share))
