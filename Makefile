@@ -28,7 +28,9 @@ page-check: $(PAGE)
 
 # One after the other: apt takes turns.
 tools:
-	@command -v chromium >/dev/null || { echo "==> Installing Chromium"; apt-get update -q && apt-get install -q -y chromium; }
+	@command -v chromium-headless-shell >/dev/null || \
+		{ echo "==> Installing Chromium"; apt-get update -q && apt-get install -q -y chromium-headless-shell; } || \
+		command -v chromium >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium"; false; }
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { \
 		echo "==> Installing PostgreSQL"; apt-get update -q && apt-get install -q -y postgresql; }
 
