@@ -14,7 +14,7 @@ from pellucid.methods import methods
 from pellucid.methods.filter_image import FilterImage
 from pellucid.methods.filters import filters
 from pellucid.models.image import ImageClassifier
-from pellucid.models.load import load_classifier
+from pellucid.models.load import check_no_code, load_classifier
 from pellucid.store import Record, environment
 from pellucid.stream import bounded, drain
 
@@ -52,20 +52,21 @@ class Replay:
         return f"Not reproduced: {one}s differ by up to {self.difference:.1%} of the largest."
 
 
-def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassifier | None = None) -> Replay:
+def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassifier | str | Path | None = None) -> Replay:
     """The record run again: same pixels, target, options, seed, and as many steps of the stream as were taken then.
 
-    A record of a network made in Python wants that network as `model`. Raises ValueError when it is missing, or
-    when the record was made with an engine that is not installed.
+    A record of a network made in Python wants that network as `model`, and so does one of a Python file's, which no record
+    has run: its name (`FILE.py:NAME`) will do. Raises ValueError when it is missing, or when the record was made with an engine
+    that is not installed.
     """
     if isinstance(record, bytes | str | Path):
         record = FilterImage.from_record(record) if "filter_image" in read_header(record) else Record.from_bytes(record)
     return _filters(record, model) if isinstance(record, FilterImage) else _explanation(record, model)
 
 
-def _explanation(record: Record, model: ImageClassifier | None) -> Replay:
+def _explanation(record: Record, model: ImageClassifier | str | Path | None) -> Replay:
     request, before = record.request, record.attribution
-    if model is None:
+    if not isinstance(model, ImageClassifier):
         said = before.notes.get("engine")
         model = _network(request.model, model).on(
             "torch" if said is None else "openvino-int8" if "int8" in said else "openvino"
@@ -81,7 +82,7 @@ def _explanation(record: Record, model: ImageClassifier | None) -> Replay:
     return Replay(record, after, torch.equal(after.scores, before.scores), _apart(after.scores, before.scores), tuple(notes))
 
 
-def _filters(record: FilterImage, model: ImageClassifier | None) -> Replay:
+def _filters(record: FilterImage, model: ImageClassifier | str | Path | None) -> Replay:
     model = _network(record.model, model)
     start = None
     if record.begin is not None:
@@ -95,14 +96,14 @@ def _filters(record: FilterImage, model: ImageClassifier | None) -> Replay:
     return Replay(record, after, same, _apart(after.features, record.features), tuple(_weights(model, record.fingerprint)))
 
 
-def _network(name: str, given: ImageClassifier | None) -> ImageClassifier:
+def _network(name: str, given: ImageClassifier | str | Path | None) -> ImageClassifier:
     if given is not None:
-        return given
+        return given if isinstance(given, ImageClassifier) else load_classifier(given)
     if not name:
         raise ValueError("this record does not say of which network it is; hand it in: replay(record, model=...)")
     if name.startswith("sha256:"):
         raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
-    return load_classifier(name)
+    return load_classifier(check_no_code(name, f"if it is yours: replay(record, {name!r}), or --model {name}"))
 
 
 def _weights(model: ImageClassifier, fingerprint: str) -> list[str]:

@@ -18,8 +18,12 @@ model_flag = click.Option(
     ["--model", "-m"],
     default="imagenet",
     show_default=True,
-    help="A name from `pellucid models`; or of your own: a folder as transformers saves it, hf:ORG/NAME, or ARCHITECTURE:PATH "
-    "of a checkpoint.",
+    help="A name from `pellucid models`; or of your own: a folder as transformers saves it, hf:ORG/NAME, FILE.py:NAME, which "
+    "makes one, or ARCHITECTURE:PATH of a checkpoint.",
+)
+record_model_flag = click.Option(
+    ["--model", "-m"],
+    help="Asked instead of the one that a record names: one of Python code, which no record has run, or one that has moved.",
 )
 engine_flag = click.Option(
     ["--engine"],
@@ -30,7 +34,7 @@ engine_flag = click.Option(
     "openvino-int8 LIME quicker still and rougher.",
 )
 
-ENCODER = "A name from `pellucid models`, the folder of an encoder, or hf:ORG/NAME."
+ENCODER = "A name from `pellucid models`, the folder of an encoder, hf:ORG/NAME, or FILE.py:NAME, which makes one."
 """What --model of the commands that read text takes."""
 
 out_flag = click.Option(

@@ -19,7 +19,8 @@ from pellucid.cli.serving import LOOPBACK, PORT, bound, serve, shown
               help="Folder for results, uploads and corpora; the next lab finds them there.")  # fmt: skip
 @click.option("--model", "-m", "models", multiple=True, metavar="MODEL",
               help="A model of your own, beside those that ship: a folder as transformers saves it, of an image classifier or "
-              "of an encoder; hf:ORG/NAME; or ARCHITECTURE:PATH of a checkpoint. May be given again.")  # fmt: skip
+              "of an encoder; hf:ORG/NAME; FILE.py:NAME, which makes one; or ARCHITECTURE:PATH of a checkpoint. May be given "
+              "again.")  # fmt: skip
 def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path, models: tuple[str, ...]) -> None:
     """Look at explanations in the browser: pictures, filters, attention, a corpus, layers and words.
 

@@ -92,7 +92,10 @@ def models(name: str | None, as_json: bool) -> None:
         print_table(("MODEL", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["models"].items()])
         click.echo()
         print_table(("ENCODER", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["encoders"].items()])
-        click.echo("\nArchitectures for a checkpoint of your own (--model ARCHITECTURE:PATH):\n")
+        click.echo(
+            "\nYour own: a folder as transformers saves it, hf:ORG/NAME, FILE.py:NAME (a Python file, and what in it makes the "
+            "model),\nor a checkpoint of one of these architectures (--model ARCHITECTURE:PATH):\n"
+        )
         return print_table(("ARCHITECTURE", "WHAT IT IS"), [(k, v["description"]) for k, v in entries["architectures"].items()])
     from pellucid.models.image import ImageClassifier
     from pellucid.models.load import load

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pellucid.cli.console import json_flag, print_json, print_table, progress
+from pellucid.cli.console import json_flag, print_json, print_table, progress, record_model_flag
 from pellucid.cli.flags import above_zero, flags, given
 
 TRUST = "trust"
@@ -48,6 +48,7 @@ def metric_command(metric: Any) -> click.Command:
     """The command of one metric: its own options, and those that every metric has."""
     common: list[click.Parameter] = [
         _records,
+        record_model_flag,
         click.Option(["--tolerance"], type=above_zero, help="Stop as soon as no interval reaches further than this."),
         click.Option(["--deadline"], type=above_zero, help="Stop after this many seconds a record."),
         json_flag,
@@ -63,8 +64,9 @@ def metric_command(metric: Any) -> click.Command:
 
 
 def run(
-    metric: Any, *, records: tuple[Path, ...], tolerance: float | None, deadline: float | None, as_json: bool, **values: Any
-) -> int:
+    metric: Any, *, records: tuple[Path, ...], model: str | None, tolerance: float | None, deadline: float | None,
+    as_json: bool, **values: Any,
+) -> int:  # fmt: skip
     """Measure every record; one that fails is reported and the rest go on. Exit code 1 when some failed."""
     from pellucid.explain import measure as measure_now
 
@@ -76,7 +78,7 @@ def run(
             progress=lambda m: advance(m.work.fraction), **options,
         )  # fmt: skip
 
-    done, failed = _each(records, metric.name, measured)
+    done, failed = _each(records, model, metric.name, measured)
     direction = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
     if as_json:
         results = [
@@ -98,10 +100,12 @@ def run(
     return 1 if failed else 0
 
 
-@click.command(params=[_records, json_flag], epilog="Example: pellucid measure trust pellucid-out/*.safetensors")
+@click.command(
+    params=[_records, record_model_flag, json_flag], epilog="Example: pellucid measure trust pellucid-out/*.safetensors"
+)
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="What it may cost.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Makes it repeatable.")
-def trust(records: tuple[Path, ...], budget: float, seed: int, as_json: bool) -> int:
+def trust(records: tuple[Path, ...], model: str | None, budget: float, seed: int, as_json: bool) -> int:
     """How far each explanation can be trusted: evidence of a fixed kind, and its plain verdict.
 
     The method runs again with another seed and on a network with random weights, and the pixels that it ranks first are removed
@@ -113,7 +117,7 @@ def trust(records: tuple[Path, ...], budget: float, seed: int, as_json: bool) ->
     def gathered(record: Any, model: Any, advance: Callable[[float], None]) -> Any:
         return trust_now(model, record.inputs, record.attribution, budget=budget, seed=seed, progress=advance)
 
-    done, failed = _each(records, TRUST, gathered)
+    done, failed = _each(records, model, TRUST, gathered)
     if as_json:
         results = [
             {
@@ -141,10 +145,10 @@ def trust(records: tuple[Path, ...], budget: float, seed: int, as_json: bool) ->
 
 
 def _each(
-    records: tuple[Path, ...], what: str, work: Callable[[Any, Any, Callable[[float], None]], Any]
+    records: tuple[Path, ...], given: str | None, what: str, work: Callable[[Any, Any, Callable[[float], None]], Any]
 ) -> tuple[list[tuple[Path, Any, Any]], list[dict[str, str]]]:
     """What `work` says of each record and its network, and which records failed and why."""
-    from pellucid.models.load import load_classifier
+    from pellucid.models.load import check_no_code, load_classifier
     from pellucid.store import Record
 
     done: list[tuple[Path, Any, Any]] = []
@@ -155,7 +159,7 @@ def _each(
             advance(float(number), f"{what} {path.name}")
             try:
                 record = Record.from_bytes(path)
-                name = record.request.model
+                name = given or check_no_code(record.request.model, f"if it is yours: --model {record.request.model}")
                 if name.startswith("sha256:"):
                     raise ValueError(
                         f"{str(path)!r} is of a network made in Python; use pl.measure or pl.trust with that network"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pellucid.cli.console import json_flag, print_json, progress
+from pellucid.cli.console import json_flag, print_json, progress, record_model_flag
 
 _store = click.Option(
     ["--store"], type=click.Path(path_type=Path), default=Path("pellucid-out/lab"), show_default=True,
@@ -14,10 +14,11 @@ _store = click.Option(
 
 
 @click.command(
-    params=[_store, json_flag], epilog="Example: pellucid replay pellucid-out/other_coffee_cup.smoothgrad.safetensors"
+    params=[record_model_flag, _store, json_flag],
+    epilog="Example: pellucid replay pellucid-out/other_coffee_cup.smoothgrad.safetensors",
 )
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
-def replay(records: tuple[Path, ...], store: Path, as_json: bool) -> int:
+def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: bool) -> int:
     """Run each RECORD again and say whether it comes out the same.
 
     A record is what `pellucid explain` writes or the lab exports: a JSON file where it is of texts. Exit code 0 when every
@@ -28,7 +29,7 @@ def replay(records: tuple[Path, ...], store: Path, as_json: bool) -> int:
         for number, path in enumerate(records):
             advance(float(number), f"replaying {path.name}")
             try:
-                found = _of_texts(path, store) if _is_view(path) else _of_pictures(path)
+                found = _of_texts(path, store, model) if _is_view(path) else _of_pictures(path, model)
             except (ValueError, KeyError, OSError) as error:
                 failed += 1
                 results.append({"record": str(path), "error": str(error)})
@@ -53,11 +54,11 @@ def _is_view(path: Path) -> bool:
         return file.read(1) == b"{"
 
 
-def _of_pictures(path: Path) -> dict[str, Any]:
+def _of_pictures(path: Path, model: str | None) -> dict[str, Any]:
     from pellucid.replay import replay as run_again
     from pellucid.store import Record
 
-    again = run_again(path)
+    again = run_again(path, model)
     asked = again.record.request.model_dump(mode="json") if isinstance(again.record, Record) else None
     return {
         "verdict": again.verdict, "identical": again.identical, "difference": again.difference, "notes": list(again.notes),
@@ -65,12 +66,13 @@ def _of_pictures(path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_texts(path: Path, store: Path) -> dict[str, Any]:
+def _of_texts(path: Path, store: Path, model: str | None) -> dict[str, Any]:
     from pellucid import __version__
+    from pellucid.models.load import load_encoder
     from pellucid.server.views import ask_again, read_view
 
     view = read_view(path.read_bytes())
-    again = list(ask_again(view, store))
+    again = list(ask_again(view, store, load_encoder(model) if model else None))
     worst = max(again, key=lambda one: (not one.identical, one.difference))
     notes = [] if view.pellucid == __version__ else [f"pellucid was {view.pellucid}, is {__version__}"]
     return {

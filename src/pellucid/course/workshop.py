@@ -63,9 +63,7 @@ class Workshop:
         if name not in self.spec.models:
             raise UnknownName(unknown("model", name, self.spec.models))
         if name not in self._models:
-            from pellucid.models.load import load
-
-            self._models[name] = load(self._placed(self.spec.models[name]))
+            self._models[name] = course_model(self._placed(self.spec.models[name]))
         return self._models[name]
 
     def ids(self, entry: Entry) -> tuple[str, ...]:
@@ -215,3 +213,10 @@ class Workshop:
         while self._held > IN_MEMORY and len(self._values) > 1:
             self._held -= size_of(self._values.popitem(last=False)[1])
         return value
+
+
+def course_model(name: str) -> "Model":
+    """A network by the name that a course's source has for it. ValueError for one that Python code would make."""
+    from pellucid.models.load import check_no_code, load
+
+    return load(check_no_code(name, "a course takes a network from a folder or a checkpoint"))

@@ -1,4 +1,4 @@
-"""`load`: a ready model from a name of the catalog, from the user's own file or folder, or from the Hub."""
+"""`load`: a ready model from a name of the catalog, from the user's own file, folder or code, or from the Hub."""
 
 import importlib
 import json
@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pellucid.models.image import ImageClassifier
+from pellucid.models.load_code import is_code, load_code
 from pellucid.registry import UnknownName, unknown
 
 if TYPE_CHECKING:  # transformers is imported when an encoder is loaded, not before
@@ -42,12 +43,13 @@ def load(name: str | Path, *, architecture: str) -> ImageClassifier: ...
 def load(name: str | Path, *, architecture: None = None) -> "ImageClassifier | TextEncoder": ...
 def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifier | TextEncoder":
     """A ready model: a name of the catalog; a folder as `transformers` saves it, or `hf:ORG/NAME`, of an image classifier or
-    of a BERT-family encoder; or the path of a checkpoint of an image classifier together with its architecture.
+    of a BERT-family encoder; the path of a checkpoint of an image classifier together with its architecture; or
+    `FILE.py:NAME`, a model that a Python file makes, which is run: a function without arguments, or a ready model in it.
 
-    `ARCHITECTURE:PATH` says the last two in one. A checkpoint is safetensors, or a `.pth` that holds nothing but tensors; other
-    pickles are refused unread. An encoder has the head that its checkpoint has; a folder's classifier reads a picture as the
-    image processor beside it says. Raises KeyError for an unknown name or
-    architecture, ValueError for a file or folder that does not fit.
+    `ARCHITECTURE:PATH` says a checkpoint and its architecture in one. A checkpoint is safetensors, or a `.pth` that holds
+    nothing but tensors; other pickles are refused unread. An encoder has the head that its checkpoint has; a folder's
+    classifier reads a picture as the image processor beside it says. Raises KeyError for an unknown name or architecture,
+    ValueError for a file or folder that does not fit.
     """
     if not isinstance(name, str | Path):
         raise TypeError(f"a {type(name).__name__} is no name of a model; {_instead(name)}")
@@ -59,6 +61,8 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
         return _shipped(text)
     if architecture is None and text in catalog()["encoders"]:
         return _shipped_encoder(text)
+    if architecture is None and is_code(text) and not Path(text).is_dir():
+        return load_code(text)
     if architecture is None and (text.startswith(HUB) or Path(text).is_dir()):
         return _load_folder(text.removeprefix(HUB), text, local=not text.startswith(HUB))
     if architecture is None:
@@ -69,7 +73,8 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
             )
         names = [*catalog()["models"], *catalog()["encoders"]]
         raise UnknownName(
-            f"{unknown('model', text, names)}; or the folder of a model, or the path of a checkpoint with its architecture"
+            f"{unknown('model', text, names)}; or the folder of a model, FILE.py:NAME, or the path of a checkpoint with its "
+            "architecture"
         )
     if architecture not in catalog()["architectures"]:
         raise UnknownName(unknown("architecture", architecture, catalog()["architectures"]))
@@ -99,6 +104,13 @@ def _load_folder(place: str, name: str, *, local: bool) -> "ImageClassifier | Te
     from pellucid.models.load_text import load_encoder_folder
 
     return load_encoder_folder(place, name, config, local=local)
+
+
+def check_no_code(name: str, instead: str) -> str:
+    """The name, where it stands in a file that somebody may have sent. ValueError where it would have code run."""
+    if is_code(name):
+        raise ValueError(f"it names code, {name!r}, which is not run because a file says so; {instead}")
+    return name
 
 
 def load_classifier(name: str | Path) -> ImageClassifier:

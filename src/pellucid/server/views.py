@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pellucid.models.load import load_encoder
+from pellucid.models.load import check_no_code, load_encoder
 from pellucid.models.text import TextEncoder
 from pellucid.replay import ROUNDING
 from pellucid.server import bodies as b
@@ -89,9 +89,12 @@ def read_view(data: bytes) -> View:
         raise ValueError(f"not a view that the lab exported: {where}: {first['msg']}") from None
 
 
-def ask_again(view: View, store: Path) -> Iterator[Again]:
-    """Every question of the view once more; a search wants the corpora of the lab whose folder is `store`."""
-    models = Models(_elsewhere(view))
+def ask_again(view: View, store: Path, model: TextEncoder | None = None) -> Iterator[Again]:
+    """Every question of the view once more; a search wants the corpora of the lab whose folder is `store`.
+
+    `model` is asked instead of encoders that do not ship, and must be given for one that code makes.
+    """
+    models = Models(_elsewhere(view, model))
     corpora = Corpora(store / "corpora", models)
     for asked in view.questions:
         before, after = asked.answer, json.loads(json.dumps(_answer(asked, models, corpora)))
@@ -99,10 +102,13 @@ def ask_again(view: View, store: Path) -> Iterator[Again]:
         yield Again(asked.path, before == after, far, where if far else "")
 
 
-def _elsewhere(view: View) -> list[TextEncoder]:
+def _elsewhere(view: View, given: TextEncoder | None) -> list[TextEncoder]:
     """Encoders from a folder, which the shell was asked about; the lab itself takes no path."""
     names = dict.fromkeys(asked.body["model"] for asked in view.questions if isinstance(asked.body.get("model"), str))
-    return [replace(load_encoder(name), name=name) for name in names if name not in Models().kinds]
+    return [
+        replace(given or load_encoder(check_no_code(name, f"if it is yours: --model {name}")), name=name)
+        for name in names if name not in Models().kinds
+    ]  # fmt: skip
 
 
 def _answer(asked: Asked, models: Models, corpora: Corpora) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 from pellucid.analysis.corpus.codes import Code, scanner
 from pellucid.analysis.corpus.sentences import covering
 from pellucid.analysis.corpus.vectors import By, Space
-from pellucid.models.load import load_encoder
+from pellucid.models.load import check_no_code, load_encoder
 from pellucid.models.text import TextEncoder
 
 FORMAT = "pellucid corpus 2"
@@ -184,7 +184,9 @@ def open_corpus(folder: str | Path, encoder: TextEncoder | None = None) -> Corpu
                 raise ValueError(f"the corpus {str(folder)!r} is damaged: {space.name}.npy has another shape; {cure}")
     except (KeyError, TypeError, IndexError, UnicodeDecodeError, json.JSONDecodeError, zipfile.BadZipFile) as error:
         raise ValueError(f"the corpus {str(folder)!r} is damaged ({type(error).__name__}: {error}); {cure}") from None
-    encoder = encoder or load_encoder(header["encoder"])
+    if encoder is None:
+        wanted = header["encoder"]
+        encoder = load_encoder(check_no_code(wanted, f"if it is yours: pl.open_corpus(folder, pl.load({wanted!r}))"))
     if encoder.fingerprint != header["fingerprint"]:
         raise ValueError(
             f"the corpus {str(folder)!r} was built with another encoder than {encoder.name}: its weights or vocabulary are not "

@@ -70,11 +70,11 @@ def named(given: str, models: Mapping[str, str]) -> dict[str, str]:
     name, equals, model = given.partition("=")
     if equals and name in models:
         return {name: model}
+    from pellucid.course.workshop import course_model
     from pellucid.models.image import ImageClassifier
-    from pellucid.models.load import load
 
-    reads_images = isinstance(load(given), ImageClassifier)
-    alike = [name for name, now in models.items() if isinstance(load(now), ImageClassifier) == reads_images]
+    reads_images = isinstance(course_model(given), ImageClassifier)
+    alike = [name for name, now in models.items() if isinstance(course_model(now), ImageClassifier) == reads_images]
     if not alike:
         raise click.BadParameter(f"none of the course's models reads what {given!r} reads; write NAME={given}")
     where = absolute(given)

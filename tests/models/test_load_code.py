@@ -1,0 +1,164 @@
+"""Models that a Python file makes: `net.py:make`, in Python, in the shell and from records."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import pellucid as pl
+from pellucid.course.workshop import course_model
+from pellucid.models.load import load_classifier, load_encoder
+from pellucid.replay import replay
+from pellucid.server.loaded import Models
+from tests import encoders
+from tests.cli.command import shell
+
+PHOTOGRAPH = Path(pl.__file__).parent / "data/images/other_goldfish.jpg"
+NET = """
+import torch
+from torch import nn
+
+import pellucid as pl
+from layers import WIDTH  # a module beside it
+
+with open("runs.txt", "a") as file:
+    file.write("run\\n")
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, WIDTH, 3, 2), nn.Linear(WIDTH, 3)
+
+    def forward(self, x):
+        return self.head(self.stem(x).relu().mean((2, 3)))
+
+
+def make():
+    torch.manual_seed(5)
+    return pl.ImageClassifier(Small().eval(), size=(32, 32), mean=(0.5,) * 3, std=(0.5,) * 3, labels=["a", "b", "c"])
+
+
+ready = make()
+bare = Small()
+number = 7
+
+
+def broken():
+    return undefined
+
+
+def wants(size):
+    return size
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "layers.py").write_text("WIDTH = 6\n")
+    shutil.copy(PHOTOGRAPH, tmp_path / "fish.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "layers", raising=False)
+    return tmp_path
+
+
+def runs(folder: Path) -> int:
+    file = folder / "runs.txt"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@pytest.mark.parametrize("name", ["make", "ready"])
+def test_a_function_or_a_ready_model_of_a_file_is_loaded_by_its_name(folder: Path, name: str):
+    before, modules = list(sys.path), set(sys.modules)
+    model = load_classifier(f"net.py:{name}")
+    assert (model.name, model.labels, model.size) == (f"net.py:{name}", ("a", "b", "c"), (32, 32))
+    assert sys.path == before
+    assert {m.split("_")[0] for m in set(sys.modules) - modules} <= {"net", "layers"}
+    other = load_classifier(str(folder / "net.py:make"))
+    assert other.fingerprint == model.fingerprint
+    x = model.read("fish.jpg")
+    torch.testing.assert_close(model.logits(x.features), other.logits(other.read("fish.jpg").features))
+
+
+def test_an_encoder_as_well(folder: Path):
+    place = encoders.written(folder / "bert", "bert", "ForMaskedLM")
+    (folder / "enc.py").write_text(f"import pellucid as pl\n\ndef make():\n    return pl.load({str(place)!r})\n")
+    assert load_encoder("enc.py:make").fingerprint == load_encoder(str(place)).fingerprint
+    done = shell("token-scores", "the queen [MASK] a letter", "-m", "enc.py:make", "--no-trust", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)["record"]
+    refused = shell("replay", record)
+    assert refused.returncode == 1
+    assert "it names code, 'enc.py:make', which is not run because a file says so; if it is yours: --model" in refused.stderr
+    again = shell("replay", record, "--model", "enc.py:make")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "Reproduced" in again.stdout
+
+
+def test_the_shell_explains_it_and_no_record_runs_it(folder: Path):
+    done = shell("explain", "occlusion", "fish.jpg", "-m", "net.py:make", "--json")
+    assert done.returncode == 0, done.stderr
+    record = str(next((folder / "pellucid-out").glob("*.safetensors")))
+    a = pl.Attribution.from_record(Path(record).read_bytes())
+    expected = pl.explain("net.py:make", "fish.jpg", method="occlusion")
+    torch.testing.assert_close(a.scores, expected.scores)
+    assert "scores" in load_file(record)
+    before = runs(folder)
+    for command in (("replay",), ("measure", "sparseness"), ("measure", "trust")):
+        refused = shell(*command, record)
+        assert refused.returncode == 1
+        assert "it names code, 'net.py:make', which is not run because a file says so" in refused.stderr
+        assert "--model net.py:make" in refused.stderr
+    with pytest.raises(ValueError, match="it names code"):
+        replay(record)
+    assert runs(folder) == before, "nothing of it was run"
+    again = shell("replay", record, "--model", "net.py:make")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "Reproduced" in again.stdout
+    assert replay(record, "net.py:ready").identical
+    for command in (("measure", "sparseness"), ("measure", "trust")):
+        assert shell(*command, record, "--model", "net.py:make").returncode == 0
+    made = shell("filters", "stem", "1", "-m", "net.py:make", "--steps", "3")
+    assert made.returncode == 0, made.stderr
+    ascended = str(next((folder / "pellucid-out").glob("*filter*.safetensors")))
+    assert shell("replay", ascended).returncode == 1
+    assert shell("replay", ascended, "-m", "net.py:make").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net.py", "say what in 'net.py' makes the model: net.py:NAME, a function without arguments or a ready model"),
+        ("nets.py:make", "there is no file 'nets.py'"),
+        ("net.py:build", "'net.py' has no 'build'; it has: make, ready, broken, wants"),
+        ("net.py:bare", "net.py:bare is of type Small, and no model that can be explained; wrap it: pl.ImageClassifier("),
+        ("net.py:number", "net.py:number is of type int, and no model that can be explained; return pl.ImageClassifier("),
+        ("net.py:broken", "net.py:broken failed at line 32 of net.py: NameError: name 'undefined' is not defined"),
+        ("net.py:wants", "net.py:wants failed: TypeError: wants() missing 1 required positional argument: 'size'"),
+        ("torn.py:make", "torn.py:make failed at line 2 of torn.py: SyntaxError"),
+        ("lone.py:make", "lone.py:make failed at line 1 of lone.py: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+    ],
+)
+def test_what_makes_no_model_says_why_and_where(folder: Path, name: str, said: str):
+    (folder / "torn.py").write_text("a = 1\ndef make(:\n")
+    (folder / "lone.py").write_text("import nowhere_at_all\n")
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        pl.load(name)
+    done = shell("explain", "lime", "fish.jpg", "-m", name)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_the_lab_and_a_course_do_not_run_what_they_are_asked_for(folder: Path):
+    with pytest.raises(ValueError, match=r"names code, 'net\.py:make'.*; a course takes a network from a folder"):
+        course_model("net.py:make")
+    with pytest.raises(KeyError, match=r"net\.py:make"):
+        Models().image("net.py:make")
+    assert Models([load_classifier("net.py:make")]).image("net.py:make").labels == ("a", "b", "c")
+    assert runs(folder) == 1
