@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import final
 
 import torch
@@ -55,9 +56,9 @@ class Replay:
 def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassifier | str | Path | None = None) -> Replay:
     """The record run again: same pixels, target, options, seed, and as many steps of the stream as were taken then.
 
-    A record of a network made in Python wants that network as `model`, and so does one of a Python file's, which no record
-    has run: its name (`FILE.py:NAME`) will do. Raises ValueError when it is missing, or when the record was made with an engine
-    that is not installed.
+    A record of a network made in Python wants that network as `model`, and so does one of a Python file's, which a record alone
+    never runs: its name (`FILE.py:NAME`) will do. Raises ValueError when it is missing, or when the record was made with an
+    engine that is not installed.
     """
     if isinstance(record, bytes | str | Path):
         record = FilterImage.from_record(record) if "filter_image" in read_header(record) else Record.from_bytes(record)
@@ -103,7 +104,7 @@ def _network(name: str, given: ImageClassifier | str | Path | None) -> ImageClas
         raise ValueError("this record does not say of which network it is; hand it in: replay(record, model=...)")
     if name.startswith("sha256:"):
         raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
-    return load_classifier(check_no_code(name, f"if it is yours: replay(record, {name!r}), or --model {name}"))
+    return load_classifier(check_no_code(name, f"if it is yours: replay(record, {name!r}), or --model {quote(name)}"))
 
 
 def _weights(model: ImageClassifier, fingerprint: str) -> list[str]:

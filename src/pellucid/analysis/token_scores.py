@@ -85,6 +85,8 @@ class TokenScores:
         """
         if k < 1:
             raise ValueError(f"k={k}; at least one token")
+        if by not in ("score", "magnitude"):
+            raise ValueError(f"by={by!r}; 'score' or 'magnitude'")
         if not -len(self) <= row < len(self):
             raise IndexError(f"no text {row} in a batch of {len(self)}")
         row %= len(self)

@@ -23,7 +23,8 @@ model_flag = click.Option(
 )
 record_model_flag = click.Option(
     ["--model", "-m"],
-    help="Asked instead of the one that a record names: one of Python code, which no record has run, or one that has moved.",
+    help="Asked instead of the one that a record names: one of Python code, which a record alone never runs, or one that has "
+    "moved.",
 )
 engine_flag = click.Option(
     ["--engine"],

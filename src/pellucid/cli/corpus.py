@@ -95,17 +95,19 @@ def build(
     help="Read the sentences of the nearest again: seconds, and exact similarities. By default only with --heads, since "
     "what a part of the heads attends to is not stored.",
 )  # fmt: skip
+@click.option("--model", "-m", help="The encoder that it was built with, where Python code makes it or its folder has moved.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for a picture of what the hits have in common.")
 @click.option("--format", "kind", type=click.Choice(["png", "svg"]), default="png", show_default=True, help="Of the picture.")
 def search(
     folder: Path, sentence: str, token: str, occurrence: int, layer: int, by: Any, heads: str | None, count: int, exact: bool,
-    reread: bool | None, out: Path | None, kind: str, as_json: bool,
+    reread: bool | None, model: str | None, out: Path | None, kind: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Find the tokens of the corpus in DIR that are most like one of SENTENCE."""
     chosen = None if heads is None else numbers(heads.split(","), "head", "--heads", "0,3-5")
     from pellucid.analysis.corpus import open_corpus
+    from pellucid.models.load import load_encoder
 
-    opened = open_corpus(folder)
+    opened = open_corpus(folder, load_encoder(model) if model else None)
     act = opened.encoder.activations(sentence)
     at = _token(act.tokens, token, occurrence)
     with progress(1.0, "sentences") as advance:

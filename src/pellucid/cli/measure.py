@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -159,10 +160,12 @@ def _each(
             advance(float(number), f"{what} {path.name}")
             try:
                 record = Record.from_bytes(path)
-                name = given or check_no_code(record.request.model, f"if it is yours: --model {record.request.model}")
+                name = record.request.model
+                name = given or check_no_code(name, f"if it is yours: --model {quote(name)}")
                 if name.startswith("sha256:"):
                     raise ValueError(
-                        f"{str(path)!r} is of a network made in Python; use pl.measure or pl.trust with that network"
+                        f"{str(path)!r} is of a network made in Python; use pl.measure or pl.trust with that network, "
+                        "or --model FILE.py:NAME"
                     )
                 models[name] = models.get(name) or load_classifier(name)
                 if models[name].fingerprint != record.fingerprint:

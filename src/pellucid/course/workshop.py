@@ -217,6 +217,13 @@ class Workshop:
 
 def course_model(name: str) -> "Model":
     """A network by the name that a course's source has for it. ValueError for one that Python code would make."""
-    from pellucid.models.load import check_no_code, load
+    from pellucid.models.load import load
 
-    return load(check_no_code(name, "a course takes a network from a folder or a checkpoint"))
+    return load(course_name(name))
+
+
+def course_name(name: str) -> str:
+    """The same name, where it may stand in a course's source. ValueError for one of Python code."""
+    from pellucid.models.load import check_no_code
+
+    return check_no_code(name, "a course takes a network from a folder or a checkpoint")

@@ -1,4 +1,7 @@
-"""A folder as `transformers` saves a model, or a name of the Hub that the user gives: what it says, and its weights."""
+"""A folder as `transformers` saves a model, or a name of the Hub that the user gives: what it says, and its weights.
+
+Code that comes with a folder is never run, nor is anybody asked whether it may be.
+"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -15,7 +18,7 @@ def read_config(place: str, *, local: bool) -> Any:
 
     with quiet():
         try:
-            return AutoConfig.from_pretrained(place, local_files_only=local)
+            return AutoConfig.from_pretrained(place, local_files_only=local, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"cannot load {place!r}: {reason(error)}. {wanted(local)}") from None
 
@@ -25,8 +28,9 @@ def filled(auto: Any, place: str, config: Any, local: bool, files: str, *, spare
     try:
         with quiet():
             module, report = auto.from_pretrained(
-                place, config=config, local_files_only=local, dtype=torch.float32, output_loading_info=True, **more
-            )
+                place, config=config, local_files_only=local, dtype=torch.float32, output_loading_info=True,
+                trust_remote_code=False, **more,
+            )  # fmt: skip
     except Exception as error:  # whatever a damaged file makes of the reader; never a silent other model
         raise ValueError(f"cannot load the weights of {place!r}: {reason(error)}. {wanted(local, files)}") from None
     missing = sorted(k for k in report["missing_keys"] if not any(part in k for part in spare))

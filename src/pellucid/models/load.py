@@ -109,7 +109,7 @@ def _load_folder(place: str, name: str, *, local: bool) -> "ImageClassifier | Te
 def check_no_code(name: str, instead: str) -> str:
     """The name, where it stands in a file that somebody may have sent. ValueError where it would have code run."""
     if is_code(name):
-        raise ValueError(f"it names code, {name!r}, which is not run because a file says so; {instead}")
+        raise ValueError(f"its model is Python code, {name!r}, and no code is run on the word of a file; {instead}")
     return name
 
 

@@ -44,7 +44,9 @@ def load_classifier_folder(place: str, name: str, config: Any, *, local: bool) -
 
     try:
         with quiet():
-            processor = AutoImageProcessor.from_pretrained(place, local_files_only=local, backend="pil")
+            processor = AutoImageProcessor.from_pretrained(
+                place, local_files_only=local, backend="pil", trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ValueError(
             f"cannot tell how {place!r} reads a picture: {reason(error)}. {wanted(local, FILES)}. Or load the module yourself: "

@@ -28,7 +28,7 @@ def load_encoder_folder(place: str, name: str, config: Any, *, local: bool) -> T
         )
     with quiet():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local, use_fast=True)
+            tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local, use_fast=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ValueError(f"cannot load the tokenizer of {place!r}: {reason(error)}. {wanted(local, FILES)}") from None
         module = _module(place, config, local)

@@ -61,14 +61,14 @@ class Corpora:
         self.check(name)
         if name not in self._open:
             with self.by_name(name):
-                self._open[name] = open_corpus(self.folder / name, self._models.encoder(self._encoder(name)))
+                self._open[name] = open_corpus(self.folder / name, self._models.encoder(self.encoder_of(name)))
         self._open.move_to_end(name)
         while len(self._open) > OPEN:
             self._open.popitem(last=False)
         return self._open[name]
 
-    def _encoder(self, name: str) -> str:
-        """That it was built with, by its own account; empty where it gives none."""
+    def encoder_of(self, name: str) -> str:
+        """The encoder that a corpus was built with, by its own account; empty where it gives none."""
         try:
             header = json.loads((self.folder / name / "corpus.json").read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, final
 
 import numpy as np
@@ -94,7 +95,7 @@ def ask_again(view: View, store: Path, model: TextEncoder | None = None) -> Iter
 
     `model` is asked instead of encoders that do not ship, and must be given for one that code makes.
     """
-    models = Models(_elsewhere(view, model))
+    models = Models(_elsewhere(view, Corpora(store / "corpora", Models()), model))
     corpora = Corpora(store / "corpora", models)
     for asked in view.questions:
         before, after = asked.answer, json.loads(json.dumps(_answer(asked, models, corpora)))
@@ -102,22 +103,36 @@ def ask_again(view: View, store: Path, model: TextEncoder | None = None) -> Iter
         yield Again(asked.path, before == after, far, where if far else "")
 
 
-def _elsewhere(view: View, given: TextEncoder | None) -> list[TextEncoder]:
-    """Encoders from a folder, which the shell was asked about; the lab itself takes no path."""
-    names = dict.fromkeys(asked.body["model"] for asked in view.questions if isinstance(asked.body.get("model"), str))
+def _elsewhere(view: View, corpora: Corpora, given: TextEncoder | None) -> list[TextEncoder]:
+    """The encoders of a view that do not ship: from folders, or the one that was given for them."""
+    named: list[Any] = []
+    for asked in view.questions:
+        several = asked.body.get("models")
+        named += [asked.body.get("model"), *(several if isinstance(several, list) else [])]
+        if (corpus := _searched(asked.path)) in corpora.names():
+            named.append(corpora.encoder_of(corpus))
+    shipped = Models().kinds
+    names = [name for name in dict.fromkeys(named) if name and isinstance(name, str) and name not in shipped]
+    if given is not None and len(names) != 1:
+        told = f"these do not: {', '.join(names)}" if names else "all of its models ship"
+        raise ValueError(f"--model stands for the one model of a view that does not ship with Pellucid; {told}")
     return [
-        replace(given or load_encoder(check_no_code(name, f"if it is yours: --model {name}")), name=name)
-        for name in names if name not in Models().kinds
+        replace(given or load_encoder(check_no_code(name, f"if it is yours: --model {quote(name)}")), name=name)
+        for name in names
     ]  # fmt: skip
+
+
+def _searched(path: str) -> str:
+    """The corpus that a question is asked of, "" where it is asked of none."""
+    return path.removeprefix(SEARCH).removesuffix("/search") if path.startswith(SEARCH) and path.endswith("/search") else ""
 
 
 def _answer(asked: Asked, models: Models, corpora: Corpora) -> dict[str, Any]:
     if asked.path in QUESTIONS:
         kind, answer = QUESTIONS[asked.path]
         return answer(models, kind.model_validate(asked.body))
-    if asked.path.startswith(SEARCH) and asked.path.endswith("/search"):
+    if name := _searched(asked.path):
         s = b.SearchBody.model_validate(asked.body)
-        name = asked.path.removeprefix(SEARCH).removesuffix("/search")
         return corpora.search(name, s.text, s.token, layer=s.layer, by=s.by, heads=s.heads, count=s.k)
     raise ValueError(f"{asked.path!r} is no question that can be asked again; known: {', '.join(QUESTIONS)}")
 

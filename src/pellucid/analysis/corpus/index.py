@@ -185,8 +185,10 @@ def open_corpus(folder: str | Path, encoder: TextEncoder | None = None) -> Corpu
     except (KeyError, TypeError, IndexError, UnicodeDecodeError, json.JSONDecodeError, zipfile.BadZipFile) as error:
         raise ValueError(f"the corpus {str(folder)!r} is damaged ({type(error).__name__}: {error}); {cure}") from None
     if encoder is None:
-        wanted = header["encoder"]
-        encoder = load_encoder(check_no_code(wanted, f"if it is yours: pl.open_corpus(folder, pl.load({wanted!r}))"))
+        wanted = str(header["encoder"])
+        encoder = load_encoder(
+            check_no_code(wanted, f"if it is yours: pl.open_corpus(folder, pl.load({wanted!r})), or --model")
+        )
     if encoder.fingerprint != header["fingerprint"]:
         raise ValueError(
             f"the corpus {str(folder)!r} was built with another encoder than {encoder.name}: its weights or vocabulary are not "

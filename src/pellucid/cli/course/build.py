@@ -67,10 +67,11 @@ def placed(path: Path, folder: Path) -> str:
 
 def named(given: str, models: Mapping[str, str]) -> dict[str, str]:
     """Which of the course's models are to be which network: NAME=MODEL, or all those that read what this MODEL reads."""
+    from pellucid.course.workshop import course_model, course_name
+
     name, equals, model = given.partition("=")
     if equals and name in models:
-        return {name: model}
-    from pellucid.course.workshop import course_model
+        return {name: course_name(model)}
     from pellucid.models.image import ImageClassifier
 
     reads_images = isinstance(course_model(given), ImageClassifier)
