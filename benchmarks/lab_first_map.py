@@ -10,12 +10,13 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from shutil import which
 from typing import Any
 
 from lab_running import running
 from playwright.sync_api import Page, sync_playwright
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("CHROMIUM") or which("chromium-headless-shell") or "/usr/bin/chromium"
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --no-first-run"
 METHODS = ("saliency", "grad_cam", "smoothgrad", "integrated_gradients", "lime", "occlusion")
 PICTURES = (3, 6, 9)
