@@ -96,6 +96,14 @@ def test_what_was_handed_in_as_an_option_travels_with_the_record(relu: pl.ImageC
     assert pl.replay(data, relu).identical
 
 
+@pytest.mark.parametrize(("made_on", "handed"), [("openvino", "torch"), ("torch", "openvino")])
+def test_replay_is_on_the_engine_of_the_record(relu: pl.ImageClassifier, made_on: str, handed: str) -> None:
+    model, images = relu.on(made_on), pictures(relu, 1)
+    a = pl.explain(model, images, method="occlusion")
+    assert ("engine" in a.notes) == (made_on == "openvino")
+    assert pl.replay(pl.record(model, images, a), relu.on(handed)).identical
+
+
 def test_replay_wants_the_network_that_was_made_in_python(record: pl.Record) -> None:
     with pytest.raises(ValueError, match=r"made in Python; hand it in: replay\(record, model=\.\.\.\)"):
         pl.replay(record)

@@ -54,7 +54,7 @@ class Replay:
 
 
 def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassifier | str | Path | None = None) -> Replay:
-    """The record run again: same pixels, target, options, seed, and as many steps of the stream as were taken then.
+    """The record run again: same pixels, target, options, seed, engine, and as many steps of the stream as were taken then.
 
     A record of a network made in Python wants that network as `model`, and so does one of a Python file's, which a record alone
     never runs: its name (`FILE.py:NAME`) will do. Raises ValueError when it is missing, or when the record was made with an
@@ -67,11 +67,8 @@ def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassi
 
 def _explanation(record: Record, model: ImageClassifier | str | Path | None) -> Replay:
     request, before = record.request, record.attribution
-    if not isinstance(model, ImageClassifier):
-        said = before.notes.get("engine")
-        model = _network(request.model, model).on(
-            "torch" if said is None else "openvino-int8" if "int8" in said else "openvino"
-        )
+    said = before.notes.get("engine")
+    model = _network(request.model, model).on("torch" if said is None else "openvino-int8" if "int8" in said else "openvino")
     now = environment()
     notes = _weights(model, record.fingerprint)
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]

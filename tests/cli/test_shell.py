@@ -165,6 +165,8 @@ def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
         ),
         (["explain", "saliency", "observation:0", "--tolerance", "0"], "0.0 is not in the range x>0"),
         (["methods", "limes"], "no method named 'limes' (did you mean 'lime'?)"),
+        (["replay", "x.safetensors", "--model", "resnet"], "no model named 'resnet'"),
+        (["measure", "trust", "x.safetensors", "--model", "resnet"], "no model named 'resnet'"),
         (["models", "imagnet"], "no model named 'imagnet' (did you mean 'imagenet'?)"),
     ],
 )

@@ -120,9 +120,10 @@ def test_the_shell_explains_it_and_no_record_runs_it(folder: Path):
     with pytest.raises(ValueError, match="its model is Python code"):
         replay(record)
     assert runs(folder) == before, "nothing of it was run"
-    again = shell("replay", record, "--model", "net.py:make")
+    again = shell("replay", record, record, "--model", "net.py:make")
     assert (again.returncode, again.stderr) == (0, "")
-    assert "Reproduced" in again.stdout
+    assert again.stdout.count("Reproduced") == 2
+    assert runs(folder) == before + 1, "once for all records"
     assert replay(record, "net.py:ready").identical
     for command in (("measure", "sparseness"), ("measure", "trust")):
         assert shell(*command, record, "--model", "net.py:make").returncode == 0

@@ -154,7 +154,7 @@ def _each(
 
     done: list[tuple[Path, Any, Any]] = []
     failed: list[dict[str, str]] = []
-    models: dict[str, Any] = {}
+    models: dict[str, Any] = {given: load_classifier(given)} if given else {}
     with progress(float(len(records)), what) as advance:
         for number, path in enumerate(records):
             advance(float(number), f"{what} {path.name}")

@@ -1,11 +1,16 @@
 """`pellucid replay RECORD...`"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pellucid.cli.console import json_flag, print_json, progress, record_model_flag
+
+if TYPE_CHECKING:
+    from pellucid.models.image import ImageClassifier
+    from pellucid.models.text import TextEncoder
 
 _store = click.Option(
     ["--store"], type=click.Path(path_type=Path), default=Path("pellucid-out/lab"), show_default=True,
@@ -25,11 +30,12 @@ def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: b
     record was reproduced (bit by bit, or up to rounding), 1 otherwise.
     """
     results, failed = [], 0
+    network, encoder = _given(model, records)
     with progress(float(len(records)), "replaying") as advance:
         for number, path in enumerate(records):
             advance(float(number), f"replaying {path.name}")
             try:
-                found = _of_texts(path, store, model) if _is_view(path) else _of_pictures(path, model)
+                found = _of_texts(path, store, encoder) if _is_view(path) else _of_pictures(path, network)
             except (ValueError, KeyError, OSError) as error:
                 failed += 1
                 results.append({"record": str(path), "error": str(error)})
@@ -47,6 +53,16 @@ def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: b
     return 1 if failed else 0
 
 
+def _given(model: str | None, records: Sequence[Path]) -> tuple["ImageClassifier | None", "TextEncoder | None"]:
+    """The model of that name as the records want it: as a network of pictures, as an encoder, or as both."""
+    if model is None:
+        return None, None
+    from pellucid.models.load import load_classifier, load_encoder
+
+    kinds = {_is_view(path) for path in records}
+    return load_classifier(model) if False in kinds else None, load_encoder(model) if True in kinds else None
+
+
 def _is_view(path: Path) -> bool:
     if not path.is_file():
         return False  # whoever reads a record says what is the matter
@@ -54,7 +70,7 @@ def _is_view(path: Path) -> bool:
         return file.read(1) == b"{"
 
 
-def _of_pictures(path: Path, model: str | None) -> dict[str, Any]:
+def _of_pictures(path: Path, model: "ImageClassifier | None") -> dict[str, Any]:
     from pellucid.replay import replay as run_again
     from pellucid.store import Record
 
@@ -66,13 +82,12 @@ def _of_pictures(path: Path, model: str | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_texts(path: Path, store: Path, model: str | None) -> dict[str, Any]:
+def _of_texts(path: Path, store: Path, model: "TextEncoder | None") -> dict[str, Any]:
     from pellucid import __version__
-    from pellucid.models.load import load_encoder
     from pellucid.server.views import ask_again, read_view
 
     view = read_view(path.read_bytes())
-    again = list(ask_again(view, store, load_encoder(model) if model else None))
+    again = list(ask_again(view, store, model))
     worst = max(again, key=lambda one: (not one.identical, one.difference))
     notes = [] if view.pellucid == __version__ else [f"pellucid was {view.pellucid}, is {__version__}"]
     return {
