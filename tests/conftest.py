@@ -11,11 +11,12 @@ from tests import shapes
 shapes.install()  # before the first module of pellucid
 
 import pellucid as pl  # noqa: E402
-from pellucid.cli import keep_freed_memory  # noqa: E402
+from pellucid.cli import keep_freed_memory, spare_old_objects  # noqa: E402
 from tests import encoders, networks  # noqa: E402
 
 torch.set_num_threads(1)  # the suite runs one process a core
 keep_freed_memory()  # as the commands do: a fifth of the time of large networks' passes went into faulting pages in again
+spare_old_objects()
 for limit in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
     os.environ.setdefault(limit, str(1 << 30))  # the same for notebooks' kernels
 

@@ -1,6 +1,7 @@
 """Serving an application from the shell: a port of its own, an address to open, and an end by Ctrl-C."""
 
 import errno
+import gc
 import os
 import socket
 import sys
@@ -66,6 +67,9 @@ def serve(
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             if self.started:
+                # it lives long, so old objects are looked at as usual; all that is imported would take half a second each time
+                gc.freeze()
+                gc.set_threshold(*gc.get_threshold()[:2], 10)
                 click.echo(opened)
                 sys.stdout.flush()
                 if browser is not None:
