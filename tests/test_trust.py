@@ -16,6 +16,7 @@ from pellucid.measurement import Interval
 from pellucid.models.randomized import randomized
 from pellucid.planted import plants
 from pellucid.trust import FLOOR, ORDERS, STEPS, at_full_length, passes, planned
+from tests.conftest import pictures
 
 trust_module = importlib.import_module("pellucid.trust")
 GOOD = Interval(0.3, 0.2, 0.4)
@@ -283,6 +284,16 @@ def test_what_cannot_be_judged(planted):
         pl.trust(planted.model, planted.images[:3], a)
     with pytest.raises(ValueError, match="budget is 0"):
         pl.trust(planted.model, images, a, budget=0)
+
+
+def test_random_weights_that_the_engine_does_not_take_are_asked_by_torch(
+    relu: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, images = relu.on("openvino"), pictures(relu, 1)
+    a = pl.explain(model, images, method="lime", segmentation="grid", segments=12, samples=900)
+    monkeypatch.setattr("pellucid.models.engine.AGREE", 0.0)  # from here on it takes no other network
+    found = pl.trust(model, images, a)[0]
+    assert found.randomised == pytest.approx(pl.trust(relu, images, a)[0].randomised, abs=1e-3)
 
 
 def test_on_shipped_photographs_the_controls_get_their_verdicts(imagenet):

@@ -135,13 +135,22 @@ class _Weightless:
         kept = self._kept.get(module)
         if kept is not None and kept[0] == wanted and kept[1].hold():
             return kept[2], kept[3], Work(0, 0, 1.0)
-        made = replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine)
+        made = _where_it_runs(replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine))
         own = order(module)
         self._kept[module] = wanted, Values([*module.parameters(), *module.buffers()]), made, own
         return made, own, Work(2 * PICTURES, 0, 1.0)
 
 
 _weightless = _Weightless()
+
+
+def _where_it_runs(model: ImageClassifier) -> ImageClassifier:
+    """On its engine, or on torch where the engine does not take those weights: rounding may grow with random ones."""
+    try:
+        _ = model.compiled
+    except ValueError:
+        return model.on("torch")
+    return model
 
 
 @dataclass(frozen=True)

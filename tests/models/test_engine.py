@@ -5,6 +5,7 @@ import copy
 import importlib.util
 import itertools
 import pickle
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, get_args
 from unittest import mock
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 import pellucid as pl
 from pellucid.models import watch as watching
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
-from pellucid.models.engine import Compiled, adds_bytes
+from pellucid.models.engine import Compiled, adds_bytes, check_logits
 from pellucid.models.food11 import Categories
 from pellucid.models.gradient_graph import _Rewriting
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import Output
 from pellucid.models.local import Precision
+from pellucid.models.prepared import Prepared
+from pellucid.models.randomized import randomized
 from pellucid.models.watch import LIMITS, PROBES, Watch
 from tests import networks
 from tests.conftest import pictures, wrapped
@@ -100,6 +103,38 @@ def test_a_network_that_it_gets_wrong_or_cannot_read_is_an_error_that_says_what_
     double = quick(networks.relu_cnn().double())
     with pytest.raises(ValueError, match="float32 on a CPU; use engine='torch'"):
         double.logits(torch.rand(2, 3, 16, 16))
+
+
+class Steep(nn.Module):
+    """Its logits in float64 are known: 1 to 5, whatever it sees."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.arange(1, 6, dtype=x.dtype).expand(len(x), 5)
+
+
+@pytest.mark.parametrize(
+    ("torchs", "engines", "fits"),
+    [
+        (0, 0.9, True), (0, 1.1, False),  # within 1e-5 of torch, or as near to the truth as torch
+        (3, -2, True), (3, 5.9, True), (3, -6.1, False),  # at most twice as far from it
+        (6, -5, False),  # and never beyond 1e-4 of torch
+    ],
+)  # fmt: skip
+def test_an_engine_may_round_as_torch_does_and_no_worse(torchs: float, engines: float, fits: bool) -> None:
+    exact = torch.arange(1, 6).double().expand(2, 5)
+    expected, found = (exact * (1 + 1e-5 * far) for far in (torchs, engines))
+    network, seen = Prepared(Steep()), torch.zeros(2, 3, 4, 4)
+    with nullcontext() if fits else pytest.raises(ValueError, match="use engine='torch'"):
+        check_logits(found, expected, network, seen)
+
+
+def test_random_weights_at_full_size_are_taken(imagenet: pl.ImageClassifier) -> None:
+    """Rounding grows in them to more than 1e-5 of the logits, in torch as in the engine, on some processors."""
+    model = randomized(imagenet, 0)
+    images = imagenet.read("observation:2")
+    torch.testing.assert_close(
+        replace(model, engine="openvino").logits(images.features), model.logits(images.features), rtol=1e-3, atol=1e-3
+    )
 
 
 def test_wrong_use_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,9 @@ class CompiledGradient:
         logits, each, expected = _by_torch(network, noise)
         self._request, self.classes = _compiled(network, shape, [[TOGETHER, *shape]], on_a_line=False)
         self._lock = threading.Lock()
-        _check(self(noise, each, 0.0, 0.0), logits, expected)
+        found, gradients = self(noise, each, 0.0, 0.0)
+        check_logits(found, logits, network, noise)
+        _check_gradient(gradients, expected)
 
     def __call__(
         self,
@@ -69,12 +71,14 @@ class CompiledLine:
         """ValueError as above, or where anything but a convolution reads the picture."""
         start, step = noise_like(shape)
         where, weights = torch.linspace(0, 1, TOGETHER), torch.linspace(1, 2, TOGETHER)
-        logits, each, gradients = _by_torch(network, start + where[:, None, None, None] * step)
+        pictures = start + where[:, None, None, None] * step
+        logits, each, gradients = _by_torch(network, pictures)
         sizes = [[1, *shape], [1, *shape], [TOGETHER, 1, 1, 1], [TOGETHER, 1, 1, 1]]
         self._request, self.classes = _compiled(network, shape, sizes, on_a_line=True)
         self._lock = threading.Lock()
         found, total = self(start, step, where, weights, each, 0.0, 0.0)
-        _check((found, total[None]), logits, torch.einsum("i,i...->...", weights, gradients)[None])
+        check_logits(found, logits, network, pictures)
+        _check_gradient(total[None], torch.einsum("i,i...->...", weights, gradients)[None])
 
     def __call__(
         self,
@@ -127,9 +131,8 @@ def _compiled(network: Prepared, shape: tuple[int, ...], pictures: list[list[int
         raise ValueError(first_line(error)) from error
 
 
-def _check(found: tuple[Tensor, Tensor], logits: Tensor, gradient: Tensor) -> None:
-    check_logits(found[0], logits)
-    alike = torch.cosine_similarity(found[1].flatten(1), gradient.flatten(1))
+def _check_gradient(found: Tensor, gradient: Tensor) -> None:
+    alike = torch.cosine_similarity(found.flatten(1), gradient.flatten(1))
     if not float(alike.min()) >= ALIKE:
         raise ValueError(f"its gradient has a cosine of {float(alike.min()):.6f} with torch's")
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central, open_photograph, recall, remember
 from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
-from pellucid.models.engine import Compiled, Engine, check_installed, logits_of
+from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
 from pellucid.models.fit import check_differentiable, count_classes, label_names, sequence
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
@@ -451,12 +451,9 @@ class ImageClassifier:
         return model
 
     def _check_engine(self, engine: str) -> None:
-        if engine not in get_args(Engine):
-            raise ValueError(f"no engine named {engine!r}; known: {', '.join(get_args(Engine))}")
-        if engine != "torch":
-            check_installed()
-            if not self.prepare:
-                raise ValueError(f"engine={engine!r} runs a copy of the network, so it does not go with prepare=False")
+        check_engine(engine)
+        if engine != "torch" and not self.prepare:
+            raise ValueError(f"engine={engine!r} runs a copy of the network, so it does not go with prepare=False")
 
     def _against(self, index: int | None) -> "ImageClassifier":
         model = copy.copy(self)  # subtle: unlike `replace`, without a pass to see whether it fits, and with what is prepared
