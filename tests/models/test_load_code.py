@@ -104,6 +104,13 @@ def test_an_encoder_as_well(folder: Path):
     assert "Reproduced" in again.stdout
 
 
+def test_a_report_of_it_on_another_engine(folder: Path):
+    done = shell("report", "fish.jpg", "-m", "net.py:make", "--engine", "openvino", "--layer", "stem", "--json")
+    assert done.returncode == 0, done.stderr
+    made = {Path(path).stem: pl.Attribution.from_record(Path(path).read_bytes()) for path in json.loads(done.stdout)["records"]}
+    assert all("openvino" in made[name].notes["engine"] for name in ("lime", "smoothgrad"))
+
+
 def test_the_shell_explains_it_and_no_record_runs_it(folder: Path):
     done = shell("explain", "occlusion", "fish.jpg", "-m", "net.py:make", "--json")
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import pellucid as pl
-from pellucid.server import sources
+from pellucid.server import make_app, sources
 from pellucid.server.jobs import Run
 from pellucid.server.results import Results
 from pellucid.server.sources import observations
@@ -128,6 +128,26 @@ def test_the_record_replays(client):
     assert pl.replay(kept, small()).identical
     assert kept.request.seed == 5
     assert kept.request.source == ("observation:0",)
+
+
+def test_the_lab_runs_on_another_engine_and_keeps_its_results_apart(tmp_path):
+    asked = question("occlusion")
+    kept = {}
+    for engine in ("torch", "openvino"):
+        with opened(tmp_path, engine=engine) as client:
+            kept[engine] = finished(client, start(client, asked))
+            record = client.get(f"/api/jobs/{kept[engine]['id']}/record").content
+        expected = pl.explain(small().on(engine), "observation:0", method="occlusion")
+        assert kept[engine]["result"]["notes"] == expected.notes
+        assert torch.equal(Record.from_bytes(record).attribution.scores, expected.scores)
+    assert kept["torch"]["id"] != kept["openvino"]["id"]
+    assert "engine" in kept["openvino"]["result"]["notes"]
+    with opened(tmp_path) as client:  # a network that was handed in on an engine of its own stays on it
+        assert start(client, asked, 200) == kept["torch"]["id"]
+    with opened(tmp_path, models=[small().on("openvino")]) as client:
+        assert start(client, asked, 200) == kept["openvino"]["id"]
+    with pytest.raises(ValueError, match="no engine named 'tensorrt'; known: torch, openvino"):
+        make_app(store=tmp_path, engine="tensorrt")
 
 
 def test_the_same_question_is_one_job(client):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
+from pellucid.cli.console import engine_flag
 from pellucid.cli.serving import LOOPBACK, PORT, bound, serve, shown
 
 
-@click.command(epilog="Example: pellucid lab --model my-resnet/ --port 9000")
+@click.command(params=[engine_flag], epilog="Example: pellucid lab --model my-resnet/ --port 9000")
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help=f"[default: {PORT}, or the next that is free]")
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen on. Any but this machine's own needs the token that is printed.")  # fmt: skip
@@ -21,7 +22,8 @@ from pellucid.cli.serving import LOOPBACK, PORT, bound, serve, shown
               help="A model of your own, beside those that ship: a folder as transformers saves it, of an image classifier or "
               "of an encoder; hf:ORG/NAME; FILE.py:NAME, which makes one; or ARCHITECTURE:PATH of a checkpoint. May be given "
               "again.")  # fmt: skip
-def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path, models: tuple[str, ...]) -> None:
+def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path, models: tuple[str, ...],
+        engine: str) -> None:  # fmt: skip
     """Look at explanations in the browser: pictures, filters, attention, a corpus, layers and words.
 
     It listens on this machine alone and fetches nothing. Ctrl-C ends it; results are kept.
@@ -32,7 +34,7 @@ def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, st
 
     mine = [load(name) for name in dict.fromkeys(models)]
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
-    app = make_app(store=store, models=mine, queue=queue, seconds=limit, token=token)
+    app = make_app(store=store, models=mine, queue=queue, seconds=limit, token=token, engine=engine)
     address = f"http://{shown(host)}:{listening.getsockname()[1]}/" + ("" if token is None else f"?token={token}")
     serve(
         app, listening, browser=address if browser else None,

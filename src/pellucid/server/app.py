@@ -71,11 +71,12 @@ class Lab:
         seconds: int | float,
         keep: int,
         static: FilePath | None,
+        engine: str | None,
     ) -> None:
         for registry in (methods, metrics):  # subtle: read now, by one thread; a second one would find a registry half full
             list(registry)
         check_writable(store)
-        self.models = Models(models)
+        self.models = Models(models, engine)
         self.sources = Sources(store / "uploads")
         self.results = Results(store / "results")
         self.corpora = Corpora(store / "corpora", self.models)
@@ -107,6 +108,7 @@ def make_app(
     course: "Course | None" = None,
     names: Collection[str] = (),
     https: bool = False,
+    engine: str | None = None,
 ) -> FastAPI:
     """The lab as an ASGI application; `app.state.lab.close()` ends its worker.
 
@@ -114,9 +116,10 @@ def make_app(
     yours, with names, beside the catalog's. At most `queue` jobs wait, none runs longer than `seconds`, and `keep` that ended
     are known in memory. With a `token`, every request must have it, and any host name will do; without, only local ones, and
     those in `names`, which are reached by HTTPS if `https` says so. With a `course`, the lab is for its members: they log in.
-    OSError when nothing can be kept in `store`.
+    `engine` runs all classifiers of pictures (see `ImageClassifier.on`). OSError when nothing can be kept in `store`,
+    ValueError for an engine that is not installed.
     """
-    lab = Lab(FilePath(store), models, queue, seconds, keep, None if static is None else FilePath(static))
+    lab = Lab(FilePath(store), models, queue, seconds, keep, None if static is None else FilePath(static), engine)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -7,8 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+from pellucid.models.engine import check_engine
 from pellucid.models.image import ImageClassifier
-from pellucid.models.load import catalog, load
+from pellucid.models.load import catalog, load, load_classifier
 from pellucid.registry import UnknownName, paper, unknown
 
 if TYPE_CHECKING:
@@ -19,9 +20,16 @@ if TYPE_CHECKING:
 class Models:
     """Models by name, loaded when they are first asked for, which is done in the worker."""
 
-    def __init__(self, given: "Iterable[ImageClassifier | TextEncoder]" = ()) -> None:
-        """ValueError for a network that was handed in without a name."""
-        self._given = {model.name: model for model in given}
+    def __init__(self, given: "Iterable[ImageClassifier | TextEncoder]" = (), engine: str | None = None) -> None:
+        """On that engine are all classifiers of pictures, by default on their own.
+
+        ValueError for a network that was handed in without a name, and for an engine that is not there or will not do.
+        """
+        if engine is not None:
+            check_engine(engine)
+        self._engine = engine
+        self._given = {model.name: self._placed(model) for model in given}
+        self._shipped: dict[str, ImageClassifier | TextEncoder] = {}
         for name in self._given:
             if name.startswith("sha256:"):
                 raise ValueError("a network in the lab is known by its name; give it one: ImageClassifier(..., name='mine')")
@@ -40,9 +48,14 @@ class Models:
 
     def image(self, name: str) -> ImageClassifier:
         self.check(name, "image")
-        model = self._given[name] if name in self._given else load(name)
+        if name not in self._given and name not in self._shipped:
+            self._shipped[name] = self._placed(load_classifier(name))  # one, which holds what the engine made of it
+        model = self._given[name] if name in self._given else self._shipped[name]
         assert isinstance(model, ImageClassifier)
         return model
+
+    def _placed(self, model: "ImageClassifier | TextEncoder") -> "ImageClassifier | TextEncoder":
+        return model if self._engine is None or not isinstance(model, ImageClassifier) else model.on(self._engine)
 
     def encoder(self, name: str) -> "TextEncoder":
         self.check(name, "text")
@@ -51,8 +64,10 @@ class Models:
         return model
 
     def mark(self, name: str) -> str:
-        """What besides its name tells a model from another: the fingerprint of one that was handed in."""
-        return self._given[name].fingerprint if name in self._given else ""
+        """What besides its name tells a model from another: the fingerprint of one that was handed in, and an engine."""
+        given = self._given.get(name)
+        engine = getattr(given, "engine", None) or (self._engine if self.kinds[name] == "image" else None) or "torch"
+        return ("" if given is None else given.fingerprint) + ("" if engine == "torch" else f" on {engine}")
 
     def entries(self) -> list[dict[str, Any]]:
         """`bodies.ModelEntry` of each, without loading any."""
