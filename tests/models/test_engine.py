@@ -34,7 +34,22 @@ def quick(module: nn.Module) -> pl.ImageClassifier:
     return wrapped(module).on("openvino")
 
 
-@pytest.mark.parametrize("make", [networks.relu_cnn, networks.Residual, networks.smooth_cnn])
+class Counting(nn.Module):
+    """Puts something beside its logits for each of as many images as there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = networks.relu_cnn()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.network(x), torch.full((len(x), 1), 0.5)], 1)
+
+
+def categories() -> nn.Module:
+    return Categories(networks.relu_cnn(), ((0, 2), (), (1,)), -9.0)
+
+
+@pytest.mark.parametrize("make", [networks.relu_cnn, networks.Residual, networks.smooth_cnn, Counting, categories])
 def test_logits_are_those_of_torch(make) -> None:
     model, images = quick(make()), pictures(quick(make()), 23)
     expected = model.on("torch").logits(images.features)

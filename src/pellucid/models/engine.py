@@ -218,7 +218,8 @@ def _read(network: Prepared, shape: tuple[int, ...]) -> Any:
     try:
         with compiling, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            traced = torch.jit.trace(_Logits(network.module).eval(), torch.zeros(2, *shape), check_trace=False)
+            # subtle: as many images as it will be asked; their number may be a constant of what is traced
+            traced = torch.jit.trace(_Logits(network.module).eval(), torch.zeros(TOGETHER, *shape), check_trace=False)
             front = FrontEndManager().load_by_framework("pytorch")
             decoder = TorchScriptPythonDecoder(traced)  # subtle: it must live for as long as the graph is being made
             graph = front.convert(front.load(decoder))

@@ -59,7 +59,7 @@ class Categories(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch category"]:
         logits = self.network(x)
-        constant = logits.new_full((len(logits),), self.floor)
+        constant = torch.full_like(logits[:, 0], self.floor)
         return torch.stack([logits[:, list(own)].logsumexp(1) if own else constant for own in self.classes], dim=1)
 
 
