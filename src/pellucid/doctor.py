@@ -138,7 +138,7 @@ def _openvino() -> Finding:
             "openvino",
             "note",
             "not installed",
-            "pip install 'pellucid[fast]', then engine='openvino': LIME in a third of the time, SmoothGrad in half",
+            "pip install 'pellucid[fast]', then engine='openvino': LIME in 0.3 to 0.6 of the time, SmoothGrad in half",
         )
     found = f"{version('openvino')}; taken where engine='openvino' is asked for"
     from pellucid.models.engine import adds_bytes
