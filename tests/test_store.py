@@ -104,6 +104,21 @@ def test_replay_is_on_the_engine_of_the_record(relu: pl.ImageClassifier, made_on
     assert pl.replay(pl.record(model, images, a), relu.on(handed)).identical
 
 
+def test_without_the_engine_of_the_record_torch_replays_what_was_handed_in(
+    relu: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, images = relu.on("openvino"), pictures(relu, 1)
+    record = pl.record(model, images, pl.explain(model, images, method="occlusion"))
+    plain = replace(relu, prepare=False)
+    again = pl.replay(record, plain)
+    assert again.reproduced
+    assert "engine was openvino, is torch: engine='openvino' runs a copy of the network" in again.notes[-1]
+    monkeypatch.setattr("pellucid.models.engine.find_spec", lambda name: None)
+    again = pl.replay(record, relu)
+    assert again.reproduced
+    assert "engine was openvino, is torch: engine='openvino' needs OpenVINO" in again.notes[-1]
+
+
 def test_replay_wants_the_network_that_was_made_in_python(record: pl.Record) -> None:
     with pytest.raises(ValueError, match=r"made in Python; hand it in: replay\(record, model=\.\.\.\)"):
         pl.replay(record)

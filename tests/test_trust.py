@@ -226,13 +226,13 @@ def test_a_map_of_one_value_shows_nothing(planted):
 
 def test_a_map_of_which_random_weights_leave_nothing_depends_on_the_model(planted, monkeypatch):
     images, a = explained(planted, "saliency", 1)
-    real = trust_module.again
+    real = trust_module.again_or_by_torch
 
     def nothing(*given: Any, **options: Any) -> Any:
         made = real(*given, **options)
         return replace(made, scores=0 * made.scores)
 
-    monkeypatch.setattr(trust_module, "again", nothing)
+    monkeypatch.setattr(trust_module, "again_or_by_torch", nothing)
     (e,) = pl.trust(planted.model, images, a).evidence
     assert (e.randomised, e.verdict) == (0.0, "holds up")
 

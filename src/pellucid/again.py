@@ -32,6 +32,16 @@ def again(
     return replace(last, view=attribution.view, against=attribution.against)
 
 
+def again_or_by_torch(model: ImageClassifier, inputs: Images, attribution: Attribution, **more: Any) -> Attribution:
+    """`again`, by torch where the model's engine does not take it: rounding may grow with random weights."""
+    try:
+        return again(model, inputs, attribution, **more)
+    except ValueError:
+        if model.engine == "torch":
+            raise
+        return again(model.on("torch"), inputs, attribution, **more)
+
+
 def check_explained(images: Images, attribution: Attribution) -> None:
     """ValueError where these cannot be the images that were explained."""
     if len(images) != len(attribution):

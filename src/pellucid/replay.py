@@ -57,8 +57,9 @@ def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassi
     """The record run again: same pixels, target, options, seed, engine, and as many steps of the stream as were taken then.
 
     A record of a network made in Python wants that network as `model`, and so does one of a Python file's, which a record alone
-    never runs: its name (`FILE.py:NAME`) will do. Raises ValueError when it is missing, or when the record was made with an
-    engine that is not installed.
+    never runs: its name (`FILE.py:NAME`) will do. Where the record's engine does not take the network handed in, torch runs it,
+    and a note says so. Raises ValueError when the network is missing, or when the record was made with an engine that is not
+    installed.
     """
     if isinstance(record, bytes | str | Path):
         record = FilterImage.from_record(record) if "filter_image" in read_header(record) else Record.from_bytes(record)
@@ -68,13 +69,21 @@ def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassi
 def _explanation(record: Record, model: ImageClassifier | str | Path | None) -> Replay:
     request, before = record.request, record.attribution
     said = before.notes.get("engine")
-    model = _network(request.model, model).on("torch" if said is None else "openvino-int8" if "int8" in said else "openvino")
+    engine = "torch" if said is None else "openvino-int8" if "int8" in said else "openvino"
+    network, without = _network(request.model, model), []
+    try:
+        network = network.on(engine)
+        _ = network.compiled
+    except ValueError as error:
+        if model is None:
+            raise
+        network, without = network.on("torch"), [f"engine was {engine}, is torch: {str(error).partition(';')[0]}"]
     now = environment()
-    notes = _weights(model, record.fingerprint)
+    notes = _weights(network, record.fingerprint) + without
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]
     target = torch.tensor(request.target if request.target is not None else before.target.tolist())
     answers = repeated(
-        methods[request.method], model.rather_than(request.against), record.inputs, target, before.options, before
+        methods[request.method], network.rather_than(request.against), record.inputs, target, before.options, before
     )
     after = replace(drain(answers), view=before.view, against=before.against)
     return Replay(record, after, torch.equal(after.scores, before.scores), _apart(after.scores, before.scores), tuple(notes))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from pellucid.again import again, check_explained
+from pellucid.again import again, again_or_by_torch, check_explained
 from pellucid.attribution import Attribution, Work
 from pellucid.evidence import Evidence, Trust, judged, unaccounted
 from pellucid.inputs.baselines import blurred
@@ -77,7 +77,9 @@ def trust(
     # subtle: a copy for so few passes would take longer to prepare than it saves
     pays = passes(attribution.work) * plan.share > WORTH_PREPARING
     weightless, weights, made = _weightless.of(asked, seed, pays, asked.engine if pays else "torch")
-    other = again(weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed)
+    other = again_or_by_torch(
+        weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed
+    )
     progress(0.4)
     output = "logit" if attribution.against is not None else "probability"
     curves = deletion.stream(
@@ -135,22 +137,13 @@ class _Weightless:
         kept = self._kept.get(module)
         if kept is not None and kept[0] == wanted and kept[1].hold():
             return kept[2], kept[3], Work(0, 0, 1.0)
-        made = _where_it_runs(replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine))
+        made = replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine)
         own = order(module)
         self._kept[module] = wanted, Values([*module.parameters(), *module.buffers()]), made, own
         return made, own, Work(2 * PICTURES, 0, 1.0)
 
 
 _weightless = _Weightless()
-
-
-def _where_it_runs(model: ImageClassifier) -> ImageClassifier:
-    """On its engine, or on torch where the engine does not take those weights: rounding may grow with random ones."""
-    try:
-        _ = model.compiled
-    except ValueError:
-        return model.on("torch")
-    return model
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,18 @@ def test_a_report_of_it_on_another_engine(folder: Path):
     assert all("openvino" in made[name].notes["engine"] for name in ("lime", "smoothgrad"))
 
 
+@pytest.mark.parametrize(("name", "flags", "engine"), [
+    ("net.py:make", (), False), ("net.py:make", ("--engine", "openvino"), True),
+    ("own.py:quick", (), True), ("own.py:quick", ("--engine", "torch"), False),
+])  # fmt: skip
+def test_an_engine_of_its_own_is_kept_unless_another_is_named(folder: Path, name: str, flags: tuple[str, ...], engine: bool):
+    (folder / "own.py").write_text("import net\n\nquick = net.make().on('openvino')\n")
+    done = shell("explain", "occlusion", "fish.jpg", "-m", name, "--no-trust", *flags)
+    assert done.returncode == 0, done.stderr
+    (record,) = (folder / "pellucid-out").glob("*.safetensors")
+    assert ("engine" in pl.Attribution.from_record(record.read_bytes()).notes) == engine
+
+
 def test_the_shell_explains_it_and_no_record_runs_it(folder: Path):
     done = shell("explain", "occlusion", "fish.jpg", "-m", "net.py:make", "--json")
     assert done.returncode == 0, done.stderr
@@ -132,6 +144,11 @@ def test_the_shell_explains_it_and_no_record_runs_it(folder: Path):
     assert again.stdout.count("Reproduced") == 2
     assert runs(folder) == before + 1, "once for all records"
     assert replay(record, "net.py:ready").identical
+    other = shell("replay", record, "missing.safetensors", "--model", "minilm")
+    assert other.returncode == 1
+    assert "'minilm' is an encoder and reads text; here a classifier" in other.stderr
+    assert "missing.safetensors: " in other.stderr
+    assert other.stderr.count("'minilm'") == 1
     for command in (("measure", "sparseness"), ("measure", "trust")):
         assert shell(*command, record, "--model", "net.py:make").returncode == 0
     made = shell("filters", "stem", "1", "-m", "net.py:make", "--steps", "3")

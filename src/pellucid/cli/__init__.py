@@ -77,6 +77,9 @@ def group() -> None:
 inherited: dict[str, str] = {}
 """The environment that the command was started with, before it set anything for itself."""
 
+usual: list[tuple[int, int, int]] = []
+"""How often Python looked for objects to free before it was spared that, while it is."""
+
 
 def main() -> None:
     """The entry point: `group` with the exit codes 0 (well), 1 (some inputs failed), 2 (usage), 130 (interrupted)."""
@@ -117,11 +120,18 @@ def keep_freed_memory() -> None:
 
 
 def spare_old_objects() -> None:
-    """Have Python look for old objects to free a hundredth as often: while torch and transformers are imported it finds none.
+    """Until `look_as_usual`, have Python look for old objects to free a hundredth as often: in what is imported it finds none.
 
     That search takes a sixth of the start of a command on text. Whatever has just been made is looked at as often as before.
     """
-    gc.set_threshold(*gc.get_threshold()[:2], 1000)
+    usual[:] = [gc.get_threshold()]
+    gc.set_threshold(*usual[0][:2], 1000)
+
+
+def look_as_usual() -> None:
+    """When the work itself begins, whose figures and graphs hold much and are old soon."""
+    if usual:
+        gc.set_threshold(*usual.pop())
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

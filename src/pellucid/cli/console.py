@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from pellucid.cli import look_as_usual
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_flag = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document for machines.")
@@ -29,8 +31,7 @@ record_model_flag = click.Option(
 engine_flag = click.Option(
     ["--engine"],
     type=click.Choice(["torch", "openvino", "openvino-int8"]),
-    default="torch",
-    show_default=True,
+    show_default="torch, or the network's own",
     help="What runs the network; openvino (pip install 'pellucid[fast]') makes methods of many passes quick on a CPU, "
     "openvino-int8 LIME quicker still and rougher.",
 )
@@ -82,6 +83,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def progress(total: float, what: str) -> Iterator[Callable[[float, str], None]]:
     """A bar on standard error while inside; `advance(done, text)` moves it. Nothing is shown when nobody looks."""
+    look_as_usual()
     if not sys.stderr.isatty():
         yield lambda done, text: None
         return

@@ -23,7 +23,7 @@ from pellucid.cli.serving import LOOPBACK, PORT, bound, serve, shown
               "of an encoder; hf:ORG/NAME; FILE.py:NAME, which makes one; or ARCHITECTURE:PATH of a checkpoint. May be given "
               "again.")  # fmt: skip
 def lab(port: int | None, host: str, browser: bool, queue: int, limit: float, store: Path, models: tuple[str, ...],
-        engine: str) -> None:  # fmt: skip
+        engine: str | None) -> None:  # fmt: skip
     """Look at explanations in the browser: pictures, filters, attention, a corpus, layers and words.
 
     It listens on this machine alone and fetches nothing. Ctrl-C ends it; results are kept.

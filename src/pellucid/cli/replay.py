@@ -1,6 +1,5 @@
 """`pellucid replay RECORD...`"""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,9 @@ from pellucid.cli.console import json_flag, print_json, progress, record_model_f
 if TYPE_CHECKING:
     from pellucid.models.image import ImageClassifier
     from pellucid.models.text import TextEncoder
+
+    _Given = tuple[str, ImageClassifier | TextEncoder] | None
+    """The name that a model was given by, and the model."""
 
 _store = click.Option(
     ["--store"], type=click.Path(path_type=Path), default=Path("pellucid-out/lab"), show_default=True,
@@ -30,12 +32,12 @@ def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: b
     record was reproduced (bit by bit, or up to rounding), 1 otherwise.
     """
     results, failed = [], 0
-    network, encoder = _given(model, records)
+    given = _given(model)
     with progress(float(len(records)), "replaying") as advance:
         for number, path in enumerate(records):
             advance(float(number), f"replaying {path.name}")
             try:
-                found = _of_texts(path, store, encoder) if _is_view(path) else _of_pictures(path, network)
+                found = _of_texts(path, store, given) if _is_view(path) else _of_pictures(path, given)
             except (ValueError, KeyError, OSError) as error:
                 failed += 1
                 results.append({"record": str(path), "error": str(error)})
@@ -53,14 +55,12 @@ def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: b
     return 1 if failed else 0
 
 
-def _given(model: str | None, records: Sequence[Path]) -> tuple["ImageClassifier | None", "TextEncoder | None"]:
-    """The model of that name as the records want it: as a network of pictures, as an encoder, or as both."""
-    if model is None:
-        return None, None
-    from pellucid.models.load import load_classifier, load_encoder
+def _given(name: str | None) -> "_Given":
+    if name is None:
+        return None
+    from pellucid.models.load import load
 
-    kinds = {_is_view(path) for path in records}
-    return load_classifier(model) if False in kinds else None, load_encoder(model) if True in kinds else None
+    return name, load(name)
 
 
 def _is_view(path: Path) -> bool:
@@ -70,11 +70,14 @@ def _is_view(path: Path) -> bool:
         return file.read(1) == b"{"
 
 
-def _of_pictures(path: Path, model: "ImageClassifier | None") -> dict[str, Any]:
+def _of_pictures(path: Path, given: "_Given") -> dict[str, Any]:
+    from pellucid.attribution import read_header
+    from pellucid.models.load import as_classifier
     from pellucid.replay import replay as run_again
     from pellucid.store import Record
 
-    again = run_again(path, model)
+    read_header(path)  # of what is no record that is the matter, whatever the model
+    again = run_again(path, as_classifier(given[1], given[0]) if given else None)
     asked = again.record.request.model_dump(mode="json") if isinstance(again.record, Record) else None
     return {
         "verdict": again.verdict, "identical": again.identical, "difference": again.difference, "notes": list(again.notes),
@@ -82,12 +85,13 @@ def _of_pictures(path: Path, model: "ImageClassifier | None") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_texts(path: Path, store: Path, model: "TextEncoder | None") -> dict[str, Any]:
+def _of_texts(path: Path, store: Path, given: "_Given") -> dict[str, Any]:
     from pellucid import __version__
+    from pellucid.models.load import as_encoder
     from pellucid.server.views import ask_again, read_view
 
     view = read_view(path.read_bytes())
-    again = list(ask_again(view, store, model))
+    again = list(ask_again(view, store, as_encoder(given[1], given[0]) if given else None))
     worst = max(again, key=lambda one: (not one.identical, one.difference))
     notes = [] if view.pellucid == __version__ else [f"pellucid was {view.pellucid}, is {__version__}"]
     return {

@@ -12,7 +12,7 @@ from pellucid.cli.console import engine_flag, json_flag, model_flag, out_flag, p
 @click.option("--layer", "-l", "layers", multiple=True, help="A layer whose filters are shown; may be given again.")
 @click.option("--text", is_flag=True, help="Add the text half: encoders opened up on worked examples.")
 def report(
-    sources: tuple[str, ...], model: str, engine: str, out: Path, layers: tuple[str, ...], text: bool, as_json: bool
+    sources: tuple[str, ...], model: str, engine: str | None, out: Path, layers: tuple[str, ...], text: bool, as_json: bool
 ) -> int:  # fmt: skip
     """Explain pictures by all five approaches, as one HTML file that opens unplugged, with a record of each approach.
 
@@ -21,10 +21,10 @@ def report(
     from pellucid.models.load import load_classifier
     from pellucid.report import write_report
 
+    network = load_classifier(model)
+    network = network.on(engine or network.engine)
     with progress(1.0, "report") as advance:
-        written = write_report(
-            load_classifier(model).on(engine), sources or ["observation"], out, layers=layers, text=text, progress=advance
-        )
+        written = write_report(network, sources or ["observation"], out, layers=layers, text=text, progress=advance)
     for reason in written.failed.values():
         click.echo(f"Error: {reason}", err=True)
     if as_json:

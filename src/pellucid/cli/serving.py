@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
+from pellucid.cli import look_as_usual
+
 PORT = 8765
 TRIED = 50
 """Ports after the usual one that are tried when it is taken."""
@@ -67,9 +69,9 @@ def serve(
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             if self.started:
-                # it lives long, so old objects are looked at as usual; all that is imported would take half a second each time
-                gc.freeze()
-                gc.set_threshold(*gc.get_threshold()[:2], 10)
+                look_as_usual()
+                gc.collect()
+                gc.freeze()  # to go through all that is imported, again and again, would take a third of a second each time
                 click.echo(opened)
                 sys.stdout.flush()
                 if browser is not None:

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from pydantic import Field
 from torch import Tensor
 
-from pellucid.again import again
+from pellucid.again import again_or_by_torch
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
@@ -75,7 +75,7 @@ def parameter_randomization(
         network = randomized(model, draw_seed(seed, draw), groups[stage][1])
         passes = 2 * PICTURES
         try:
-            other = again(network, inputs, attribution, **changed)
+            other = again_or_by_torch(network, inputs, attribution, **changed)
         except (ValueError, KeyError) as error:
             notes["no value"] = str(error)
             work = Work(work.forwards + passes, work.backwards, number / everything)

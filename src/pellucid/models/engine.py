@@ -66,7 +66,7 @@ class Compiled:
         self._lock = threading.Lock()  # subtle: a request runs one batch at a time, and says so with an error
         noise = noise_like(shape)
         with torch.no_grad():
-            check_logits(self(noise, "float32"), logits_of(network.module(noise)), network, noise)
+            check_logits(self(noise, "float32"), logits_of(network.module(noise.clone())), network, noise)
 
     def __call__(
         self, features: Float[Tensor, "batch channel height width"], precision: Precision

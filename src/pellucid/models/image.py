@@ -94,8 +94,8 @@ class ImageClassifier:
     it is: for one that must see every pass, or that is asked only a few."""
     engine: Engine = "torch"
     """What runs passes. OpenVINO (pip install 'pellucid[fast]') takes half of torch's time on a CPU: for logits, which are
-    torch's to 1e-5 (LIME and occlusion then ask it in bfloat16 where that is proved to do no harm, see `watch`), and for the
-    gradients of methods that average many (see `models.gradients`)."""
+    torch's to 1e-5 or as near to float64's (LIME and occlusion then ask it in bfloat16 where that is proved to do no harm, see
+    `watch`), and for the gradients of methods that average many (see `models.gradients`)."""
     _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
     _compilation: Compilation = field(default_factory=Compilation, init=False, repr=False)
 

@@ -115,7 +115,11 @@ def check_no_code(name: str, instead: str) -> str:
 
 def load_classifier(name: str | Path) -> ImageClassifier:
     """`load` for what explains pictures. TypeError for what is no name, ValueError for an encoder."""
-    model = load(name)
+    return as_classifier(load(name), name)
+
+
+def as_classifier(model: "ImageClassifier | TextEncoder", name: str | Path) -> ImageClassifier:
+    """What was loaded by that name. ValueError for an encoder."""
     if not isinstance(model, ImageClassifier):
         raise ValueError(
             f"{str(name)!r} is an encoder and reads text; here a classifier of pictures is wanted, such as 'imagenet'"
@@ -125,7 +129,11 @@ def load_classifier(name: str | Path) -> ImageClassifier:
 
 def load_encoder(name: str | Path) -> "TextEncoder":
     """`load` for what reads text. ValueError for a classifier of pictures."""
-    model = load(name)
+    return as_encoder(load(name), name)
+
+
+def as_encoder(model: "ImageClassifier | TextEncoder", name: str | Path) -> "TextEncoder":
+    """What was loaded by that name. ValueError for a classifier of pictures."""
     if isinstance(model, ImageClassifier):
         raise ValueError(f"{str(name)!r} classifies pictures; here an encoder of text is wanted, such as 'minilm'")
     return model

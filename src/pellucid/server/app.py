@@ -533,7 +533,8 @@ def _exports(lab: Lab) -> APIRouter:
                 if document["kind"] == "filters":
                     return exports.as_file(exports.drawn_filters(FilterImage.from_record(path)), suffix, dpi)
                 kept = Record.from_bytes(path)
-                return exports.as_file(exports.drawn(lab.models.image(kept.request.model), kept), suffix, dpi)
+                network = lab.models.image(kept.request.model).on("torch")  # which takes every network, whatever made the map
+                return exports.as_file(exports.drawn(network, kept), suffix, dpi)
 
             data = lab.drawings.put((id, suffix, dpi), await lab.ask(draw))
         kind = "image/png" if suffix == "png" else "image/svg+xml"

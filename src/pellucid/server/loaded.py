@@ -23,7 +23,7 @@ class Models:
     def __init__(self, given: "Iterable[ImageClassifier | TextEncoder]" = (), engine: str | None = None) -> None:
         """On that engine are all classifiers of pictures, by default on their own.
 
-        ValueError for a network that was handed in without a name, and for an engine that is not there or will not do.
+        ValueError for a network that was handed in without a name, and for an engine that is not there or does not go with it.
         """
         if engine is not None:
             check_engine(engine)
