@@ -95,8 +95,7 @@ def run(
     from pellucid.models.load import load_classifier
     from pellucid.registry import Contradiction
 
-    classifier = load_classifier(model)
-    classifier = classifier.on(engine or classifier.engine)
+    classifier = load_classifier(model).on(engine)
     asked = {"target": target, "against": against, "preset": preset, "tolerance": tolerance, "deadline": deadline}
     classes = [classifier.class_index(label) for label in (target, against) if label is not None]
     if len(classes) == 2 and classes[0] == classes[1]:  # a wrong question is wrong for every picture

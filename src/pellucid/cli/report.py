@@ -21,8 +21,7 @@ def report(
     from pellucid.models.load import load_classifier
     from pellucid.report import write_report
 
-    network = load_classifier(model)
-    network = network.on(engine or network.engine)
+    network = load_classifier(model).on(engine)
     with progress(1.0, "report") as advance:
         written = write_report(network, sources or ["observation"], out, layers=layers, text=text, progress=advance)
     for reason in written.failed.values():

@@ -443,8 +443,11 @@ class ImageClassifier:
         """This model with every logit measured against that class."""
         return self if against is None else self._against(self.class_index(against))
 
-    def on(self, engine: str) -> "ImageClassifier":
-        """This model with its forward passes run by that engine. ValueError for one that is unknown or not installed."""
+    def on(self, engine: str | None) -> "ImageClassifier":
+        """This model with its forward passes run by that engine, by its own for None. ValueError for one that is unknown or not
+        installed."""
+        if engine is None:
+            return self
         self._check_engine(engine)
         model = copy.copy(self)
         object.__setattr__(model, "engine", engine)

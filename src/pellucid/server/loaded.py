@@ -55,7 +55,7 @@ class Models:
         return model
 
     def _placed(self, model: "ImageClassifier | TextEncoder") -> "ImageClassifier | TextEncoder":
-        return model if self._engine is None or not isinstance(model, ImageClassifier) else model.on(self._engine)
+        return model.on(self._engine) if isinstance(model, ImageClassifier) else model
 
     def encoder(self, name: str) -> "TextEncoder":
         self.check(name, "text")
