@@ -11,8 +11,8 @@ from without_torchvision import stand_in
 
 import pellucid as pl
 from pellucid.inputs.image import normalised
+from pellucid.models.batches import BATCH
 from pellucid.models.hooks import find_module
-from pellucid.models.image import BATCH
 
 FILTERS = tuple(range(10))
 STEPS = 100

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import pellucid as pl
 from pellucid.attribution import Work
 from pellucid.inputs.image import Images
-from pellucid.models.image import BATCH
+from pellucid.models.batches import BATCH
 
 COSINE = 0.9999
 """Between two ways of computing the same map in float32, which are no closer to float64 themselves."""

@@ -1,5 +1,6 @@
 import gc
 import os
+from dataclasses import replace
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve whatever runs beside them
 
@@ -13,6 +14,7 @@ shapes.install()  # before the first module of pellucid
 
 import pellucid as pl  # noqa: E402
 from pellucid.cli import keep_freed_memory  # noqa: E402
+from pellucid.models.batches import Batches  # noqa: E402
 from tests import encoders, networks  # noqa: E402
 
 torch.set_num_threads(1)  # the suite runs one process a core
@@ -26,6 +28,14 @@ MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 def wrapped(module: torch.nn.Module, side: int = 16) -> pl.ImageClassifier:
     return pl.ImageClassifier(networks.seeded(module), size=(side, side), mean=MEAN, std=STD)
+
+
+def in_tens(model: pl.ImageClassifier) -> pl.ImageClassifier:
+    """The model with passes of ten images, as large ones are taken; those of these small networks take more."""
+    ten = replace(model)
+    vars(ten)["batches"] = Batches()
+    assert model.batches.images > Batches().images
+    return ten
 
 
 @pytest.fixture(scope="session")

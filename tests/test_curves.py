@@ -12,8 +12,7 @@ import pellucid as pl
 from pellucid.attribution import Work
 from pellucid.curves import CHUNK, Curves, area, counts_of, elsewhere, random_order, reading, removed, supportive_first
 from pellucid.metrics.deletion import deletion
-from pellucid.models.image import BATCH
-from tests.conftest import MEAN, STD, pictures
+from tests.conftest import MEAN, STD, in_tens, pictures
 from tests.networks import Linear, seeded
 
 
@@ -149,11 +148,12 @@ def test_passes_are_full_few_and_counted():
     module = Watched()
     model = pl.ImageClassifier(seeded(module), size=(8, 8), mean=MEAN, std=STD, prepare=False)
     images = pictures(model, 5)
+    assert model.batches.images == 50
     module.passes.clear()
     m = deletion(model, images, by_hand(noise(5, 8, 8)), steps=9, orders=3)
     # the ends once an image, whatever the number of orders; eight points an image in between
     assert m.work.forwards == sum(module.passes) == 5 * 2 + 5 * 8 * 4
-    assert module.passes == [5, 5, *[BATCH] * 16]
+    assert module.passes == [5, 5, *[40] * 4], "all eight points of all five images, for each of four orders"
     module.passes.clear()
     assert deletion(model, images, by_hand(noise(5, 8, 8)), steps=9, orders=3, share=0.5).work.forwards == 5 + 5 * 9 * 4
     assert sum(module.passes) == 5 + 5 * 9 * 4
@@ -167,5 +167,8 @@ def test_no_more_than_a_few_dozen_images_are_built_at_once(linear, monkeypatch):
     monkeypatch.setattr(
         pl.ImageClassifier, "values", lambda self, images, *rest: built.append(len(images)) or values(self, images, *rest)
     )
-    deletion(linear, pictures(linear, 4), by_hand(noise(4, 8, 8)), steps=50, orders=1)
+    deletion(in_tens(linear), pictures(linear, 4), by_hand(noise(4, 8, 8)), steps=50, orders=1)
     assert max(built) == CHUNK
+    built.clear()
+    deletion(linear, pictures(linear, 4), by_hand(noise(4, 8, 8)), steps=50, orders=1)
+    assert max(built) == linear.batches.images

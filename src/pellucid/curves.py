@@ -21,13 +21,14 @@ from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.measurement import LEVEL, Measurement
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.batches import BATCH
+from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
 
 LEAST = 5
 """Random orders before a tolerance may stop: fewer are alike by chance too often."""
 CHUNK = 3 * BATCH
-"""Images built at once."""
+"""Images built at once, or as many as a pass takes."""
 ROUGH = 0.05
 """What bfloat16 may err in an answer along a curve, as a share of how much the answers of an image vary: see `Watch`. The area
 is a mean of all of them, and errs less."""
@@ -172,8 +173,8 @@ def walk(
         for place, count in enumerate(distinct.tolist()):
             if count in known:
                 answers[rows, place] = known[count][rows]
-        for start in range(0, len(asked), CHUNK):
-            part = asked[start : start + CHUNK]
+        for start in range(0, len(asked), together):
+            part = asked[start : start + together]
             images = torch.cat([
                 build(row, order(row), distinct[[place for _, place in points]])
                 for row, points in groupby(part, key=lambda one: one[0])
@@ -187,6 +188,7 @@ def walk(
         done, planned = (ends + n * len(asked) for n in (curves, 1 + orders))
         return Work(done + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
 
+    together = max(CHUNK, model.batches.images)
     watch = Watch(model, inputs.features, attribution.target, output, limit=ROUGH)
     unordered_names = unordered_notes(inputs.names, unordered)
     own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))

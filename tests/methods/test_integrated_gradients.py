@@ -13,7 +13,7 @@ from pellucid.inputs.baselines import Baseline, make_baseline
 from pellucid.inputs.paths import Rule
 from pellucid.models.image import ImageClassifier
 from tests import networks
-from tests.conftest import pictures, wrapped
+from tests.conftest import in_tens, pictures, wrapped
 
 TARGET = torch.tensor([2, 0, 1])
 integrated_gradients = pl.methods["integrated_gradients"]
@@ -162,7 +162,7 @@ def test_other_outputs_are_complete_too(smooth: pl.ImageClassifier, output: str)
 
 def test_every_answer_on_the_way_is_usable_and_the_last_is_the_rule(smooth: pl.ImageClassifier) -> None:
     images = pictures(smooth)
-    answers = list(integrated_gradients.stream(smooth, images, TARGET, steps=55, rule="midpoint"))
+    answers = list(integrated_gradients.stream(in_tens(smooth), images, TARGET, steps=55, rule="midpoint"))
     assert len(answers) == 11
     for a in answers[:-1]:
         assert a.worst_error < 0.2
@@ -269,7 +269,7 @@ def test_a_linear_path_asks_for_no_more_points(linear: pl.ImageClassifier) -> No
 
 def test_the_error_counts_the_draws_that_are_missing(smooth: pl.ImageClassifier) -> None:
     images = pictures(smooth)
-    answers = list(integrated_gradients.stream(smooth, images, TARGET, baseline="uniform", draws=4, steps=10))
+    answers = list(integrated_gradients.stream(in_tens(smooth), images, TARGET, baseline="uniform", draws=4, steps=10))
     assert [a.worst_error for a in answers[1:6:2]] == pytest.approx([0.75, 0.5, 0.25])  # each draw takes two steps
     assert answers[-1].worst_error < 1e-3
     a = pl.explain(smooth, images, method="integrated_gradients", baseline="uniform", draws=4, tolerance=0.01, target=TARGET)

@@ -5,8 +5,8 @@ import torch
 
 import pellucid as pl
 from pellucid.methods.occlusion import coarse_first, square
-from pellucid.models.image import BATCH, ImageClassifier
-from tests.conftest import pictures, wrapped
+from pellucid.models.image import ImageClassifier
+from tests.conftest import in_tens, pictures, wrapped
 from tests.networks import Linear, relu_cnn, seeded
 
 occlusion = pl.methods["occlusion"]
@@ -101,7 +101,7 @@ def test_the_first_quarter_tiles_the_image() -> None:
 
 
 def test_early_answers_average_what_was_seen_so_far() -> None:
-    model = wrapped(relu_cnn())
+    model = in_tens(wrapped(relu_cnn()))
     images = pictures(model, 2)
     answers = list(occlusion.stream(model, images, TARGET[:2], window=4, stride=2))
     missing = [float(a.worst_error) for a in answers]
@@ -120,7 +120,8 @@ def test_passes_are_full_and_never_larger() -> None:
     handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
     occlusion(model, images, TARGET, window=4, stride=4)
     handle.remove()
-    assert sizes == [3, BATCH, BATCH, BATCH, BATCH, 8]
+    assert model.batches.images == 50
+    assert sizes == [3, 48]
 
 
 def test_chooses_a_seventh_and_a_half(linear: ImageClassifier, smooth: ImageClassifier) -> None:

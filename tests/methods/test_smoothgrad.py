@@ -5,7 +5,8 @@ from torch.nn.functional import cross_entropy
 import pellucid as pl
 from pellucid.attribution import Work
 from pellucid.methods.smoothgrad import NO_SIGNAL, Moments, noise_deviation, noisy_copies, relative_error
-from pellucid.models.image import BATCH, GRADIENT_BATCH, ImageClassifier
+from pellucid.models.batches import BATCH, GRADIENT_BATCH
+from pellucid.models.image import ImageClassifier
 from tests.conftest import pictures, wrapped
 from tests.networks import Linear, Residual, seeded, smooth_cnn
 
@@ -194,6 +195,22 @@ def test_every_pass_but_the_last_is_full(count: int) -> None:
     sizes: list[int] = []
     module = seeded(smooth_cnn())
     model = pl.ImageClassifier(module, size=(16, 16))
+    images = pictures(model, count)
+    full = model.batches.gradients
+    handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
+    answers = list(smoothgrad.stream(model, images, torch.zeros(count, dtype=torch.int64), samples=25))
+    handle.remove()
+    assert full == model.batches.images > 25, "one image fills no pass"
+    assert sizes == [full] * (25 * count // full) + [25 * count % full] * (25 * count % full > 0)
+    assert sum(sizes) == 25 * count == answers[-1].work.backwards
+    assert len(answers) == len(sizes)
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_so_is_every_pass_over_large_images(count: int) -> None:
+    sizes: list[int] = []
+    module = seeded(smooth_cnn())
+    model = pl.ImageClassifier(module, size=(112, 112))
     images = pictures(model, count)
     handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
     answers = list(smoothgrad.stream(model, images, torch.zeros(count, dtype=torch.int64), samples=25))

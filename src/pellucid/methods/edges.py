@@ -10,7 +10,8 @@ from torch.nn.functional import conv2d, pad
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.batches import BATCH
+from pellucid.models.image import ImageClassifier
 
 
 @methods.register()

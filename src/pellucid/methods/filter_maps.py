@@ -12,7 +12,7 @@ from torch.nn import functional
 from pellucid.inputs.image import Images, normalised
 from pellucid.methods.filter_image import FilterImage
 from pellucid.models.finite import all_finite
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.image import ImageClassifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps
 from pellucid.models.receptive import Box, receptive_boxes
 
@@ -90,7 +90,7 @@ def _outputs(
     filters: Int64[Tensor, " filter"],
     features: Float32[Tensor, "image channel height width"],
 ) -> Iterator[Float32[Tensor, "image filter rows columns"]]:
-    for part in features.split(BATCH):
+    for part in features.split(model.batches.images):
         with torch.no_grad():
             # subtle: the copy lets a network begin with an in-place module
             maps = layer_maps(model, layer, part.clone())[:, filters]

@@ -13,7 +13,7 @@ from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
 from pellucid.models.hooks import Layer, find_module
-from pellucid.models.image import BATCH, ImageClassifier, Output
+from pellucid.models.image import ImageClassifier, Output
 
 
 @methods.register()
@@ -39,7 +39,8 @@ def grad_cam(
     """
     chosen = mapped_layer(model, layer)
     cams = []
-    for part, wanted in zip(inputs.features.split(BATCH), target.split(BATCH), strict=True):
+    together = model.batches.images
+    for part, wanted in zip(inputs.features.split(together), target.split(together), strict=True):
         _, activations, gradients = model.layer_gradients(part, wanted, chosen, output)
         cams.append(weighed(activations, gradients))
     cam = torch.cat(cams)

@@ -13,8 +13,9 @@ from pellucid.inputs.baselines import RANDOM, Baseline, make_baseline
 from pellucid.inputs.image import Images
 from pellucid.inputs.paths import Point, Refinement, Rule, joined, quadrature, rounds
 from pellucid.methods import methods
+from pellucid.models.batches import GRADIENT_BATCH
 from pellucid.models.gradients import Gradients
-from pellucid.models.image import GRADIENT_BATCH, ImageClassifier, Output
+from pellucid.models.image import ImageClassifier, Output
 from pellucid.registry import Contradiction
 from pellucid.stream import Preset
 
@@ -115,12 +116,13 @@ def integrated_gradients(
     mean = _Mean(inputs, target, draws, planned, unit, gradients_of.notes, multiply)
     held = most_held(inputs.features[0], len(inputs))
     refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
+    together = model.batches.gradients
     for draw in range(draws):
         starts = start(draw)
         ends = _ends(model, starts, inputs.features, target, output)
         mean.begin(starts, ends)
         kept: list[list[Point]] = [[] for _ in ends]
-        for chosen in rounds(steps, GRADIENT_BATCH):
+        for chosen in rounds(steps, together):
             for image in range(len(inputs)):
                 if refinements:
                     visited = points(image, starts[image : image + 1], positions[chosen].tolist())

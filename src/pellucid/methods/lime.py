@@ -16,11 +16,11 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.perturb import Hide, fill, perturbed
 from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
 from pellucid.methods import methods
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
 from pellucid.stream import MARGIN, Preset
 
-CHUNK = 5 * BATCH
+CHUNK = 50
 """Samples of an image between two answers; refitting then costs little beside them."""
 
 
@@ -140,7 +140,8 @@ def lime(
         for n in dict.fromkeys(counts)
     ]
     watch = Watch(model, inputs.features, target, output)
-    together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
+    batch = model.batches.images
+    together = max(batch, CHUNK // len(inputs) // batch * batch)
     for done in range(0, samples, together):
         rows = min(together, samples - done)
         for group in groups:
@@ -148,7 +149,7 @@ def lime(
             values = [
                 watch(perturbed(inputs.features[i], fills[i], maps[i], part), torch.full((len(part),), i))
                 for i in group.members
-                for part in visible.split(BATCH)
+                for part in visible.split(batch)
             ]
             group.add(visible, torch.cat(values).view(-1, rows).T)
         work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)

@@ -12,7 +12,7 @@ from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import make_baseline
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
-from pellucid.models.image import BATCH, ImageClassifier, Output
+from pellucid.models.image import ImageClassifier, Output
 from pellucid.models.watch import Watch
 
 Fill = Literal["mean", "black", "blur", "zero"]
@@ -60,11 +60,12 @@ def occlusion(
     done = torch.zeros(len(inputs), dtype=torch.int64)
     answered = 0
     # what a square hid is shown again after each pass: most of a copy is never written anew
-    copies, held = torch.empty(BATCH, *inputs.features.shape[1:]), [-1] * BATCH
+    together = model.batches.images
+    copies, held = torch.empty(together, *inputs.features.shape[1:]), [-1] * together
     shown = copies.numpy()
     everything = len(corners) * len(inputs)
-    for start in range(0, everything, BATCH):
-        rows = torch.arange(start, min(start + BATCH, everything))
+    for start in range(0, everything, together):
+        rows = torch.arange(start, min(start + together, everything))
         owners = rows % len(inputs)
         starts = corners[rows // len(inputs)]
         places = [square(i, corner, window) for i, corner in zip(owners.tolist(), starts, strict=True)]

@@ -17,8 +17,9 @@ from torch import Tensor
 from pellucid.attribution import Attribution, Reduction, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
+from pellucid.models.batches import BATCH
 from pellucid.models.gradients import Gradients
-from pellucid.models.image import BATCH, ImageClassifier, Output
+from pellucid.models.image import ImageClassifier, Output
 from pellucid.stream import Preset
 
 NoiseRule = Literal["share", "inverse_square"]
@@ -91,7 +92,7 @@ def smoothgrad(
     running = Moments(inputs.features, highest=4 if statistic == "variance" else 2)
     gradients_of = Gradients(model, output)
     answered = 1  # the spread, and with it the error, needs two copies of every image
-    for copies, owners in noisy_copies(inputs.features, deviation, samples, seed, antithetic):
+    for copies, owners in noisy_copies(inputs.features, deviation, samples, seed, antithetic, model.batches.images):
         _, gradients = gradients_of(copies, target[owners])
         each = sampled(gradients, statistic)
         running.add(each.unflatten(0, (-1, together)).mean(1) if antithetic else each, owners[::together])
@@ -136,14 +137,15 @@ def noisy_copies(
     samples: int,
     seed: int,
     antithetic: bool = False,
+    together: int = BATCH,
 ) -> Iterator[tuple[Float32[Tensor, "copy channel height width"], Int64[Tensor, " copy"]]]:
-    """`samples` noisy copies of every image, `BATCH` at a time, with the number of the image that each is a copy of.
+    """`samples` noisy copies of every image, so many together, with the number of the image that each is a copy of.
 
     Antithetic copies lie side by side in a batch.
     """
     generator = torch.Generator().manual_seed(seed)
     signs = (1, -1) if antithetic else (1,)
-    copies, owners = features.new_empty(BATCH, *features.shape[1:]), []
+    copies, owners = features.new_empty(together, *features.shape[1:]), []
     for sample in range(len(signs), samples + 1, len(signs)):
         draw = torch.randn(features.shape[1:], generator=generator)
         for owner, (image, scale) in enumerate(zip(features, deviation.tolist(), strict=True)):
@@ -151,7 +153,7 @@ def noisy_copies(
                 torch.add(image, draw, alpha=sign * scale, out=copies[len(owners)])
                 owners.append(owner)
             last = sample == samples and owner == len(features) - 1
-            if len(owners) == BATCH or last:  # BATCH is even, so no pair is torn apart
+            if len(owners) == together or last:  # an even number, so no pair is torn apart
                 yield copies[: len(owners)], torch.tensor(owners)
                 copies, owners = torch.empty_like(copies), []
 

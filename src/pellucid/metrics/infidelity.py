@@ -13,7 +13,7 @@ from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.measurement import Measurement, bootstrap
 from pellucid.metrics import metrics
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.image import ImageClassifier
 from pellucid.stream import MARGIN
 
 Perturbation = Literal["square", "gaussian"]
@@ -74,8 +74,9 @@ def infidelity(
     intact = model.values(inputs.features, attribution.target, output).double()  # pyright: ignore[reportArgumentType]
     spread = scale * inputs.value_range
     predicted, changes = (torch.zeros(len(inputs), 0, dtype=torch.float64) for _ in range(2))
-    for done in range(0, samples, BATCH):
-        count = min(BATCH, samples - done)
+    together = model.batches.images
+    for done in range(0, samples, together):
+        count = min(together, samples - done)
         size = inputs.features.shape[1:]
         noise, masks = None, torch.ones(count, *size[1:], dtype=torch.bool)
         if perturbation == "gaussian":

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central, open_photograph, recall, remember
+from pellucid.models.batches import BATCH, Batches, Shown
 from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
@@ -31,10 +32,6 @@ Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
 Output = Literal["logit", "log_probability", "probability", "loss"]
 Target = str | int | Sequence[str | int] | Tensor | None
 
-BATCH = 10
-"""Images a network pass takes at once. Larger batches allocate over 32 MiB at a time, which glibc gives back to the kernel and
-must fault in again: they are slower, not faster. A constant, so that the same request gives the same bits anywhere."""
-
 _SEQUENCES = {
     "size": "(height, width) in pixels, such as (224, 224)",
     "mean": "one value per channel, such as (0.5, 0.5, 0.5), or (0.5,) for a network that reads grey",
@@ -45,10 +42,6 @@ _SEQUENCES = {
 LEAST_SEEN = 0.5
 """A picture is noted where its shape leaves the network less than this share of what it sees of one of its own shape. So 2:1 is
 not noted, for a note on every usual photograph (16:9 has 56 %) would be read by nobody; a panorama is."""
-
-GRADIENT_BATCH = 5
-"""Images that a pass with the gradient by the image takes at once. Its memory is what every layer put out, 30 MB an image in
-EfficientNet-Lite0 at 224; ten at once would be 5 % quicker and take twice as much."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +89,8 @@ class ImageClassifier:
     """What runs passes. OpenVINO (pip install 'pellucid[fast]') takes half of torch's time on a CPU: for logits, which are
     torch's to 1e-5 or as near to float64's (LIME and occlusion then ask it in bfloat16 where that is proved to do no harm, see
     `watch`), and for the gradients of methods that average many (see `models.gradients`)."""
+    batches: Batches = field(default=Batches(), init=False, repr=False)
+    """How many images a pass takes at once."""
     _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
     _compilation: Compilation = field(default_factory=Compilation, init=False, repr=False)
 
@@ -115,7 +110,9 @@ class ImageClassifier:
             raise ValueError(f"crop={self.crop}; it is the share of the short side that is kept, above 0 and at most 1")
         self._check_engine(self.engine)
         self.check_mode()
-        classes = count_classes(lambda empty: self.module(self.placed(empty)), self._checked, len(self.mean), self.size)
+        shown = Shown(lambda empty: self.module(self.placed(empty)))
+        classes = count_classes(shown, self._checked, len(self.mean), self.size)
+        object.__setattr__(self, "batches", shown.batches)
         if not self.labels:
             object.__setattr__(self, "labels", tuple(str(n) for n in range(classes)))
         if len(self.labels) != classes:
@@ -190,13 +187,13 @@ class ImageClassifier:
     # ------------------------------------------------------------------------------------------------ asking the network
 
     def logits(self, features: Float[Tensor, "batch channel height width"]) -> Float32[Tensor, "batch class"]:
-        """Of every image, without gradients, `BATCH` at a time. ValueError for NaN or infinite logits, or for a network that
-        the engine cannot run."""
+        """Of every image, without gradients, `batches.images` at a time. ValueError for NaN or infinite logits, or for a
+        network that the engine cannot run."""
         if (compiled := self.compiled) is not None:
             return self._quick_logits(compiled, features, "float32")
         network = self.prepared
         with torch.no_grad():
-            return torch.cat([self._run(network, part) for part in features.split(BATCH)])
+            return torch.cat([self._run(network, part) for part in features.split(self.batches.images)])
 
     def values(
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
@@ -280,9 +277,9 @@ class ImageClassifier:
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
     ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch channel height width"]]:
         """The values, and their gradient by the features."""
-        network = self.prepared
+        network, together = self.prepared, self.batches.gradients
         values, gradients = [], []
-        for part, wanted in zip(features.split(GRADIENT_BATCH), target.split(GRADIENT_BATCH), strict=True):
+        for part, wanted in zip(features.split(together), target.split(together), strict=True):
             with torch.inference_mode(False), torch.enable_grad():
                 leaf = part.detach().clone().requires_grad_()
                 # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
@@ -311,9 +308,9 @@ class ImageClassifier:
         KeyError for an unknown layer. ValueError when it does not run just once in a pass, or the values do not depend on it.
         """
         values, activations, gradients = [], [], []
-        network = self.prepared_for(layer)
+        network, together = self.prepared_for(layer), max(BATCH, self.batches.gradients)
         with captured(network.module, [layer]) as outputs:
-            for part, wanted in zip(features.split(BATCH), target.split(BATCH), strict=True):
+            for part, wanted in zip(features.split(together), target.split(together), strict=True):
                 with torch.inference_mode(False), torch.enable_grad():
                     value = read_output(self._run(network, part.detach().clone()), wanted.clone(), of)
                     if layer not in outputs:

@@ -8,8 +8,9 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import Module
 
+from pellucid.models.batches import BATCH
 from pellucid.models.hooks import Layer, find_module
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.image import ImageClassifier
 
 LARGEST = 2**25 - 1
 """Bytes of one layer's output in a pass that keeps its graph; above it glibc asks the kernel for fresh pages every time."""

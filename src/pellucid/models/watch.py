@@ -100,7 +100,7 @@ class Watch:
         quick = self.quick[owners]
         values[~quick] = ask(~quick, exactly=True)
         values[quick] = ask(quick, exactly=False) - self._offset[owners[quick]]
-        probed = torch.tensor([len(self._exact[i]) < PROBES for i in owners.tolist()]) & ~quick
+        probed = self._wanting(owners) & ~quick
         self.asked_twice += int(probed.sum())
         inexact = ask(probed, exactly=False)
         self._compare(owners[probed].tolist(), values[probed].tolist(), inexact.tolist())
@@ -139,6 +139,15 @@ class Watch:
         elif self._local is not None:
             said += "; layers only where a square reaches"
         return {"engine": f"openvino; {said}"}
+
+    def _wanting(self, owners: Int64[Tensor, " copy"]) -> Bool[Tensor, " copy"]:
+        """Those that an image still lacks for its `PROBES`."""
+        lacks = [PROBES - len(known) for known in self._exact]
+        wanted = []
+        for owner in owners.tolist():
+            wanted.append(lacks[owner] > 0)
+            lacks[owner] -= 1
+        return torch.tensor(wanted)
 
     def _compare(self, owners: list[int], exact: list[float], inexact: list[float]) -> None:
         assert self._limit is not None

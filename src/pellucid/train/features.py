@@ -14,8 +14,9 @@ from torch import Tensor
 
 from pellucid.inputs.food11 import Photo
 from pellucid.inputs.photograph import ImageWarning
+from pellucid.models.batches import BATCH
 from pellucid.models.hooks import run_to
-from pellucid.models.image import BATCH, ImageClassifier
+from pellucid.models.image import ImageClassifier
 from pellucid.store import write_whole
 from pellucid.train.progress import Progress
 
