@@ -28,6 +28,7 @@ from peers_gradients import ig_gap, ig_points, memory, smoothgrad
 from peers_lime import lime_course, lime_imagenet
 from peers_maps import deletion, grad_cam, occlusion, saliency
 from peers_race import Absent, Bench, Disagreement, Result, say
+from peers_small import small, small_network
 from torch import nn
 
 import pellucid as pl
@@ -58,6 +59,7 @@ ROWS = {
     "loop": Row(loop, 1, 1),
     "lucent": Row(lucent, 1, 1),
     "deletion": Row(deletion, 10, 5),
+    "small": Row(small, 5, 3, "resnet20"),
 }
 
 
@@ -103,7 +105,10 @@ def main() -> None:
 
 
 def bench(row: Row, asked: argparse.Namespace) -> Bench:
-    exact = load_classifier("imagenet") if row.model == "imagenet" else course_network(asked.course)
+    exact = {
+        "imagenet": lambda: load_classifier("imagenet"), "food11-cnn": lambda: course_network(asked.course),
+        "resnet20": lambda: settled(small_network()),
+    }[row.model]()  # fmt: skip
     exact = replace(exact)  # of its own: what is prepared for it stays here
     model = replace(exact, engine=asked.engine)
     photographs = asked.photographs or (1 if asked.quick else row.photographs)
@@ -118,16 +123,20 @@ def bench(row: Row, asked: argparse.Namespace) -> Bench:
 
 
 def course_network(checkpoint: Path | None) -> pl.ImageClassifier:
-    """The course's network with the weights in that file, or else with weights that nobody trained, the same in every run.
-
-    Batch norm takes its statistics from photographs then: with those that it begins with, eleven layers let nothing through,
-    and the answer does not depend on the picture by more than rounding.
-    """
+    """The course's network with the weights in that file, or else with weights that nobody trained, the same in every run."""
     if checkpoint is not None:
         return load(checkpoint, architecture="food11-cnn")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = untrained("food11-cnn")
+        return settled(untrained("food11-cnn"))
+
+
+def settled(model: pl.ImageClassifier) -> pl.ImageClassifier:
+    """The same with the statistics of batch norm as photographs have them.
+
+    With those that it begins with, eleven layers let nothing through, and the answer does not depend on the picture by more
+    than rounding.
+    """
     norms = [sub for sub in model.module.modules() if isinstance(sub, nn.BatchNorm2d | nn.BatchNorm1d)]
     for norm in norms:
         norm.momentum = None  # the plain mean over what it sees

@@ -47,10 +47,12 @@ AREAS = 5e-3
 # ------------------------------------------------------------------------------------------------ occlusion
 
 
-def occlusion(bench: Bench) -> list[Result]:
-    window, stride = (64, 32) if bench.quick else (WINDOW, STRIDE)
-    part = bench.parts[0]
-    batch = best_batch(bench, "captum occlusion", lambda _, batch: captum_occlusion(bench.module, part, 32, 32, batch), LADDER)
+def occlusion(bench: Bench, window: int = WINDOW, stride: int = STRIDE) -> list[Result]:
+    window, stride = (4 * window, 4 * stride) if bench.quick else (window, stride)
+    part, coarse = bench.parts[0], 2 * window
+    batch = best_batch(
+        bench, "captum occlusion", lambda _, batch: captum_occlusion(bench.module, part, coarse, coarse, batch), LADDER
+    )
 
     explained(bench, part, "occlusion", window=window, stride=window)  # warm: an engine compiles what it runs
 
