@@ -14,7 +14,7 @@ from pellucid.inputs.perturb import Hide, fill
 from pellucid.inputs.superpixels import grid
 from pellucid.methods.lime import cosine_kernel, lime
 from tests import networks
-from tests.conftest import in_tens, pictures, wrapped
+from tests.conftest import pictures, wrapped
 
 COARSE: dict[str, Any] = {"segmentation": "grid", "segments": 16}
 
@@ -267,7 +267,7 @@ def test_every_fifty_samples_an_answer_that_holds_all_of_them(relu: pl.ImageClas
 @pytest.mark.parametrize(("count", "rows"), [(2, 20), (3, 10), (12, 10)])
 def test_several_images_get_their_answers_after_fewer_samples_each(relu: pl.ImageClassifier, count: int, rows: int) -> None:
     images = pictures(relu, count)
-    answers = list(lime.stream(in_tens(relu), images, torch.zeros(count, dtype=torch.long), samples=45, **COARSE))
+    answers = list(lime.stream(relu, images, torch.zeros(count, dtype=torch.long), samples=45, **COARSE))
     assert [a.work.forwards for a in answers] == [count * min(n + rows, 45) for n in range(0, 45, rows)]
     alone = lime(relu, images[1], torch.tensor([0]), samples=45, **COARSE)
     torch.testing.assert_close(answers[-1].scores[1], alone.scores[0], rtol=1e-4, atol=1e-6)

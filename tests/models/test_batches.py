@@ -102,17 +102,18 @@ def test_a_network_that_cannot_be_watched_is_taken_as_large_images_are() -> None
     assert batches(shy, (3, 16, 16)) == Batches()
 
 
+@pytest.mark.parametrize("count", [1, 4, 30])
 @pytest.mark.parametrize("name", ["smoothgrad", "integrated_gradients", "lime", "occlusion"])
-def test_passes_over_small_images_are_large(name: str) -> None:
+def test_passes_over_small_images_are_large(name: str, count: int) -> None:
+    """Whether many copies of one image or a few of many."""
     module = Counted(networks.seeded(networks.relu_cnn())).eval()
     model = pl.ImageClassifier(module, size=(16, 16), prepare=False)
-    images = pictures(model, 1)
-    batch = model.batches.images
+    images = pictures(model, count)
+    assert model.batches.images == MOST
     module.passes.clear()
-    pl.explain(model, images, method=name, target=0)
-    assert MOST >= batch > BATCH
-    assert max(module.passes) == batch
-    assert len(module.passes) < sum(module.passes) / (0.6 * batch) + 4
+    pl.explain(model, images, method=name, target=0, **({"segmentation": "grid", "segments": 12} if name == "lime" else {}))
+    assert max(module.passes) <= MOST
+    assert len(module.passes) <= sum(module.passes) / (0.7 * MOST) + 4
 
 
 @pytest.mark.parametrize("name", list(pl.methods))

@@ -260,7 +260,7 @@ def test_the_sum_of_gradients_on_a_line_is_that_of_torchs(name: str) -> None:
         _, each = asked.on("torch").gradients(points, target.expand(places), output)
         expected = (weights[:, None, None, None] * each).sum(0)
         gradients = Gradients(asked, output, on_lines=True)
-        got = gradients.summed(start, step, where, weights, target)
+        got = gradients.summed(start[None], step[None], where, weights, target[None])[0]
         assert (got - expected).abs().max() <= 2e-4 * each.abs().max().clamp(min=1e-3), (places, output, against)
         assert gradients.notes == {"engine": "openvino, gradients too; in float32"}
 
@@ -274,7 +274,9 @@ def test_nothing_on_a_line_may_be_nan() -> None:
     start, step = torch.zeros(3, 16, 16), torch.zeros(3, 16, 16)
     step[0, 3, 3] = torch.inf
     with pytest.raises(ValueError, match="features hold NaN or infinite"):
-        Gradients(model, "logit", on_lines=True).summed(start, step, torch.zeros(2), torch.ones(2), torch.tensor(0))
+        Gradients(model, "logit", on_lines=True).summed(
+            start[None], step[None], torch.zeros(2), torch.ones(2), torch.tensor([0])
+        )
 
 
 def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:

@@ -122,16 +122,19 @@ def integrated_gradients(
         ends = _ends(model, starts, inputs.features, target, output)
         mean.begin(starts, ends)
         kept: list[list[Point]] = [[] for _ in ends]
-        for chosen in rounds(steps, together):
-            for image in range(len(inputs)):
-                if refinements:
+        for chosen in rounds(steps, max(GRADIENT_BATCH, together // len(inputs))):
+            if refinements:
+                for image in range(len(inputs)):
                     visited = points(image, starts[image : image + 1], positions[chosen].tolist())
                     mean.add(image, visited, weights[chosen].tolist())
                     kept[image] += evenly(visited, 2 * held - len(kept[image]))
-                else:
-                    where, counts = (torch.from_numpy(one[chosen]).float() for one in (positions, weights))
-                    step = inputs.features[image] - starts[image]
-                    mean.add_sum(image, gradients_of.summed(starts[image], step, where, counts, target[image]), step)
+            else:
+                where, counts = (torch.from_numpy(one[chosen]).float() for one in (positions, weights))
+                for some in torch.arange(len(inputs)).split(max(1, together // len(chosen))):
+                    lines = inputs.features[some] - starts[some]
+                    sums = gradients_of.summed(starts[some], lines, where, counts, target[some])
+                    for image, total, line in zip(some.tolist(), sums, lines, strict=True):
+                        mean.add_sum(image, total, line)
             mean.count(weights[chosen].sum(), len(chosen))
             yield mean.answer()
         if refinements:

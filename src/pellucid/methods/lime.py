@@ -16,6 +16,7 @@ from pellucid.inputs.image import Images
 from pellucid.inputs.perturb import Hide, fill, perturbed
 from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
 from pellucid.methods import methods
+from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
 from pellucid.stream import MARGIN, Preset
@@ -141,15 +142,19 @@ def lime(
     ]
     watch = Watch(model, inputs.features, target, output)
     batch = model.batches.images
-    together = max(batch, CHUNK // len(inputs) // batch * batch)
+    together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):
         rows = min(together, samples - done)
         for group in groups:
             visible = group.draw(rows)
+            parts = [(i, part) for i in group.members for part in visible.split(batch)]
+            at_once = max(1, batch // rows)
             values = [
-                watch(perturbed(inputs.features[i], fills[i], maps[i], part), torch.full((len(part),), i))
-                for i in group.members
-                for part in visible.split(batch)
+                watch(
+                    torch.cat([perturbed(inputs.features[i], fills[i], maps[i], part) for i, part in some]),
+                    torch.tensor([i for i, part in some for _ in part]),
+                )
+                for some in (parts[k : k + at_once] for k in range(0, len(parts), at_once))
             ]
             group.add(visible, torch.cat(values).view(-1, rows).T)
         work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)

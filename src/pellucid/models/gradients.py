@@ -44,17 +44,19 @@ class Gradients:
 
     def summed(
         self,
-        start: Float32[Tensor, "channel height width"],
-        step: Float32[Tensor, "channel height width"],
+        starts: Float32[Tensor, "image channel height width"],
+        steps: Float32[Tensor, "image channel height width"],
         where: Float32[Tensor, " place"],
         weights: Float32[Tensor, " place"],
-        target: Int64[Tensor, ""],
-    ) -> Float32[Tensor, "channel height width"]:
-        """The weighted sum of the gradients at start + where * step."""
-        if isinstance(self._line, CompiledLine):
-            return self._model.quick_line(self._line, start, step, where, weights, target, self._output)
-        _, gradients = self(start + where[:, None, None, None] * step, target.expand(len(where)))
-        return torch.einsum("p,p...->...", weights, gradients)
+        target: Int64[Tensor, " image"],
+    ) -> Float32[Tensor, "image channel height width"]:
+        """Of every image, the weighted sum of the gradients at start + where * step."""
+        if isinstance(line := self._line, CompiledLine):
+            each = zip(starts, steps, target, strict=True)
+            return torch.stack([self._model.quick_line(line, *one[:2], where, weights, one[2], self._output) for one in each])
+        copies = starts[:, None] + where[:, None, None, None] * steps[:, None]
+        _, gradients = self(copies.flatten(0, 1), target.repeat_interleave(len(where)))
+        return torch.stack([torch.einsum("p,p...->...", weights, one) for one in gradients.unflatten(0, (-1, len(where)))])
 
     @property
     def notes(self) -> dict[str, str]:
