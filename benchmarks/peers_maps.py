@@ -47,11 +47,14 @@ AREAS = 5e-3
 # ------------------------------------------------------------------------------------------------ occlusion
 
 
-def occlusion(bench: Bench, window: int = WINDOW, stride: int = STRIDE) -> list[Result]:
+def occlusion(
+    bench: Bench, window: int = WINDOW, stride: int = STRIDE, ladder: tuple[int, ...] = LADDER, trial: int = 32
+) -> list[Result]:
+    """Captum's best batch is looked for with windows and strides of `trial`."""
     window, stride = (4 * window, 4 * stride) if bench.quick else (window, stride)
-    part, coarse = bench.parts[0], 2 * window
+    part = bench.parts[0]
     batch = best_batch(
-        bench, "captum occlusion", lambda _, batch: captum_occlusion(bench.module, part, coarse, coarse, batch), LADDER
+        bench, "captum occlusion", lambda _, batch: captum_occlusion(bench.module, part, trial, trial, batch), ladder
     )
 
     explained(bench, part, "occlusion", window=window, stride=window)  # warm: an engine compiles what it runs

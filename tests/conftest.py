@@ -30,10 +30,10 @@ def wrapped(module: torch.nn.Module, side: int = 16) -> pl.ImageClassifier:
     return pl.ImageClassifier(networks.seeded(module), size=(side, side), mean=MEAN, std=STD)
 
 
-def in_tens(model: pl.ImageClassifier) -> pl.ImageClassifier:
+def in_tens(model: pl.ImageClassifier, batches: Batches = Batches()) -> pl.ImageClassifier:  # noqa: B008  it is frozen
     """The model with passes of ten images, as large ones are taken; those of these small networks take more."""
     ten = replace(model)
-    vars(ten)["batches"] = Batches()
+    vars(ten)["batches"] = batches
     assert model.batches.images > Batches().images
     return ten
 

@@ -150,10 +150,10 @@ def test_passes_are_full_few_and_counted():
     images = pictures(model, 5)
     assert model.batches.images == 50
     module.passes.clear()
-    m = deletion(model, images, by_hand(noise(5, 8, 8)), steps=9, orders=3)
-    # the ends once an image, whatever the number of orders; eight points an image in between
-    assert m.work.forwards == sum(module.passes) == 5 * 2 + 5 * 8 * 4
-    assert module.passes == [5, 5, *[40] * 4], "all eight points of all five images, for each of four orders"
+    m = deletion(model, images, by_hand(noise(5, 8, 8)), steps=15, orders=3)
+    # the ends once an image, whatever the number of orders; fourteen points an image in between
+    assert m.work.forwards == sum(module.passes) == 5 * 2 + 5 * 14 * 4
+    assert module.passes == [5, 5, *[50, 20] * 4]
     module.passes.clear()
     assert deletion(model, images, by_hand(noise(5, 8, 8)), steps=9, orders=3, share=0.5).work.forwards == 5 + 5 * 9 * 4
     assert sum(module.passes) == 5 + 5 * 9 * 4

@@ -28,7 +28,7 @@ from pellucid.models.watch import Watch
 LEAST = 5
 """Random orders before a tolerance may stop: fewer are alike by chance too often."""
 CHUNK = 3 * BATCH
-"""Images built at once, or as many as a pass takes."""
+"""Images built at once, in whole passes, or as many as a pass takes."""
 ROUGH = 0.05
 """What bfloat16 may err in an answer along a curve, as a share of how much the answers of an image vary: see `Watch`. The area
 is a mean of all of them, and errs less."""
@@ -188,7 +188,8 @@ def walk(
         done, planned = (ends + n * len(asked) for n in (curves, 1 + orders))
         return Work(done + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
 
-    together = max(CHUNK, model.batches.images)
+    batch = model.batches.images
+    together = max(1, CHUNK // batch) * batch
     watch = Watch(model, inputs.features, attribution.target, output, limit=ROUGH)
     unordered_names = unordered_notes(inputs.names, unordered)
     own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))

@@ -118,10 +118,10 @@ def test_passes_are_full_and_never_larger() -> None:
     model = pl.ImageClassifier(module, size=(16, 16))
     images = pictures(model, 3)
     handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
-    occlusion(model, images, TARGET, window=4, stride=4)
+    occlusion(model, images, TARGET, window=4, stride=3)
     handle.remove()
     assert model.batches.images == 50
-    assert sizes == [3, 48]
+    assert sizes == [3, 50, 25]
 
 
 def test_chooses_a_seventh_and_a_half(linear: ImageClassifier, smooth: ImageClassifier) -> None:

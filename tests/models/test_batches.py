@@ -1,6 +1,8 @@
 """How many images a pass takes at once: closed forms of each limit, and that nothing depends on it but the time."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from tests.conftest import in_tens, pictures
 
 
 def batches(run: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Batches:
-    shown = Shown(run)
+    shown = Shown(run, run if isinstance(run, nn.Module) else nn.Module())
     shown(torch.zeros(1, *shape))
     assert shown.batches is not None
     return shown.batches
@@ -45,8 +47,16 @@ def test_a_network_is_asked_once(side: int) -> None:
     assert (asked.passes, model.batches.images) == ([1], MOST if side == 16 else BATCH)
 
 
-def test_nothing_to_do_is_done_for_as_many_as_there_may_be() -> None:
-    assert batches(nn.Flatten(), (3, 16, 16)) == Batches(MOST, MOST)
+def test_little_to_do_is_done_for_as_many_as_there_may_be() -> None:
+    assert batches(nn.Sequential(nn.Flatten(), nn.Linear(768, 2)), (3, 16, 16)) == Batches(MOST, MOST)
+
+
+def test_work_that_cannot_be_seen_is_taken_for_much() -> None:
+    class Elsewhere(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.from_numpy(x.detach().numpy().mean((2, 3)))
+
+    assert batches(Elsewhere(), (3, 16, 16)) == Batches()
 
 
 @pytest.mark.parametrize("channels", [64, 200, 300, 600, 3000])
@@ -81,11 +91,44 @@ def test_attention_is_work_too() -> None:
 
 @pytest.mark.parametrize("layers", [1, 60, 120, 1200])
 def test_with_a_gradient_all_that_was_put_out_counts(layers: int) -> None:
-    module = nn.Sequential(*(nn.Softsign() for _ in range(layers)))
+    module = nn.Sequential(*(nn.Softsign() for _ in range(layers)), nn.Flatten(), nn.Linear(3 * 64 * 64, 2))
     puts_out = 3 * layers * 3 * 64 * 64 * 4  # abs, + 1, /
     found = batches(module, (3, 64, 64))
     assert found.images == MOST
-    assert found.gradients == max(GRADIENT_BATCH, min(MOST, int(KEPT / puts_out) // GRADIENT_BATCH * GRADIENT_BATCH))
+    most = min(MOST, int(KEPT / puts_out))
+    assert found.gradients <= max(most, GRADIENT_BATCH)
+    fewer = MOST / -(-MOST // max(most // GRADIENT_BATCH * GRADIENT_BATCH, GRADIENT_BATCH))
+    assert found.gradients == fewer // GRADIENT_BATCH * GRADIENT_BATCH, "fifty come in passes alike"
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor:UserWarning")
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad])
+def test_how_a_network_is_made_and_asked_does_not_matter(
+    mode: Callable[[], AbstractContextManager[None]], trained: bool
+) -> None:
+    """Without gradients torch takes the whole layer in one operation, which tells nothing."""
+    layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True).eval().requires_grad_(trained)
+    network = nn.Sequential(nn.Flatten(2), layer, layer, layer)
+    with mode():
+        found = batches(network, (64, 16, 16))
+    products = 64 * (4 * 256**2 + 2 * 256 * 1024) + 2 * 64 * 64 * 256
+    assert found.images == int(WORK / (3 * 2 * products)) // BATCH * BATCH < MOST
+
+
+def test_a_network_that_torch_compiles_is_compiled_as_ever() -> None:
+    compiled: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, _examples: object) -> Callable[..., object]:
+        compiled.append(1)
+        return graph.forward
+
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(784, 5))
+    network[0] = cast("nn.Module", torch.compile(network[0], backend=backend))
+    model = pl.ImageClassifier(network.eval(), size=(16, 16), prepare=False)
+    model.logits(torch.zeros(2, 3, 16, 16))
+    assert compiled
+    assert model.batches == Batches()
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -111,7 +154,8 @@ def test_passes_over_small_images_are_large(name: str, count: int) -> None:
     images = pictures(model, count)
     assert model.batches.images == MOST
     module.passes.clear()
-    pl.explain(model, images, method=name, target=0, **({"segmentation": "grid", "segments": 12} if name == "lime" else {}))
+    options: dict[str, Any] = {"segments": 12, "samples": 200} if name == "lime" else {}
+    pl.explain(model, images, method=name, target=0, **options)
     assert max(module.passes) <= MOST
     assert len(module.passes) <= sum(module.passes) / (0.7 * MOST) + 4
 
@@ -120,7 +164,7 @@ def test_passes_over_small_images_are_large(name: str, count: int) -> None:
 def test_the_answer_is_the_same_however_many_are_taken_at_once(name: str, small_network: pl.ImageClassifier) -> None:
     images = pictures(small_network, 3)
     ten = in_tens(small_network)
-    options = {"segmentation": "grid", "segments": 12} if name == "lime" else {}
+    options: dict[str, Any] = {"segmentation": "grid", "segments": 12} if name == "lime" else {}
     one, other = (pl.explain(model, images, method=name, target=0, **options) for model in (small_network, ten))
     scale = float(other.scores.abs().max())
     torch.testing.assert_close(one.scores, other.scores, rtol=1e-4, atol=1e-5 * scale)

@@ -117,12 +117,15 @@ def integrated_gradients(
     held = most_held(inputs.features[0], len(inputs))
     refined = [Refinement(inputs.features[0], held) for _ in inputs.names]
     together = model.batches.gradients
+    at_once = max(GRADIENT_BATCH, together // len(inputs))
+    if refinements and steps > 2 * held:
+        at_once = GRADIENT_BATCH  # which points are kept hangs on it, and must not on an image's company
     for draw in range(draws):
         starts = start(draw)
         ends = _ends(model, starts, inputs.features, target, output)
         mean.begin(starts, ends)
         kept: list[list[Point]] = [[] for _ in ends]
-        for chosen in rounds(steps, max(GRADIENT_BATCH, together // len(inputs))):
+        for chosen in rounds(steps, at_once):
             if refinements:
                 for image in range(len(inputs)):
                     visited = points(image, starts[image : image + 1], positions[chosen].tolist())
@@ -130,7 +133,7 @@ def integrated_gradients(
                     kept[image] += evenly(visited, 2 * held - len(kept[image]))
             else:
                 where, counts = (torch.from_numpy(one[chosen]).float() for one in (positions, weights))
-                for some in torch.arange(len(inputs)).split(max(1, together // len(chosen))):
+                for some in torch.arange(len(inputs)).split(together // max(len(chosen), GRADIENT_BATCH)):
                     lines = inputs.features[some] - starts[some]
                     sums = gradients_of.summed(starts[some], lines, where, counts, target[some])
                     for image, total, line in zip(some.tolist(), sums, lines, strict=True):

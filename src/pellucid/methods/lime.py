@@ -145,18 +145,21 @@ def lime(
     together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):
         rows = min(together, samples - done)
-        for group in groups:
-            visible = group.draw(rows)
-            parts = [(i, part) for i in group.members for part in visible.split(batch)]
-            at_once = max(1, batch // rows)
-            values = [
-                watch(
-                    torch.cat([perturbed(inputs.features[i], fills[i], maps[i], part) for i, part in some]),
-                    torch.tensor([i for i, part in some for _ in part]),
-                )
-                for some in (parts[k : k + at_once] for k in range(0, len(parts), at_once))
-            ]
-            group.add(visible, torch.cat(values).view(-1, rows).T)
+        drawn = [group.draw(rows) for group in groups]
+        parts = [
+            (i, part) for group, seen in zip(groups, drawn, strict=True) for i in group.members for part in seen.split(batch)
+        ]
+        at_once = batch // min(batch, max(rows, BATCH))
+        asked = (parts[k : k + at_once] for k in range(0, len(parts), at_once))
+        values = torch.cat([
+            watch(
+                torch.cat([perturbed(inputs.features[i], fills[i], maps[i], part) for i, part in some]),
+                torch.tensor([i for i, part in some for _ in part]),
+            )
+            for some in asked
+        ])  # fmt: skip
+        for group, seen, own in zip(groups, drawn, values.split([rows * len(g.members) for g in groups]), strict=True):
+            group.add(seen, own.view(-1, rows).T)
         work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)
         yield replace(_answer(groups, maps, target, output, alpha, work, watch.lasting), notes=watch.notes)
 

@@ -13,6 +13,7 @@ from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.measurement import Measurement, bootstrap
 from pellucid.metrics import metrics
+from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier
 from pellucid.stream import MARGIN
 
@@ -74,23 +75,29 @@ def infidelity(
     intact = model.values(inputs.features, attribution.target, output).double()  # pyright: ignore[reportArgumentType]
     spread = scale * inputs.value_range
     predicted, changes = (torch.zeros(len(inputs), 0, dtype=torch.float64) for _ in range(2))
-    together = model.batches.images
+    batch = model.batches.images
+    together = max(BATCH, batch // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):
         count = min(together, samples - done)
         size = inputs.features.shape[1:]
         noise, masks = None, torch.ones(count, *size[1:], dtype=torch.bool)
-        if perturbation == "gaussian":
-            noise = torch.randn(count, *size, generator=generator)
+        if perturbation == "gaussian":  # one by one: then it does not matter how many are drawn at once
+            noise = torch.stack([torch.randn(size, generator=generator) for _ in range(count)])
         else:
             masks = squares(torch.rand(count, 3, generator=generator), (size[1], size[2]))
         new_predicted, new_changes = [], []
-        for image, features in enumerate(inputs.features):
-            removed = features - features.mean((1, 2), keepdim=True) if noise is None else noise * spread[image]
-            taken = masks[:, None] * removed
-            values = model.values(features - taken, attribution.target[image].expand(count), output)  # pyright: ignore[reportArgumentType]
-            new_changes.append(intact[image] - values.double())
-            weights = taken if slope else masks[:, None]
-            new_predicted.append((weights.double() * scores[image]).flatten(1).sum(1))
+        for some in torch.arange(len(inputs)).split(batch // together):
+            taken = []
+            for image in some.tolist():
+                features = inputs.features[image]
+                removed = features - features.mean((1, 2), keepdim=True) if noise is None else noise * spread[image]
+                taken.append(masks[:, None] * removed)
+            copies = torch.cat([inputs.features[image] - one for image, one in zip(some.tolist(), taken, strict=True)])
+            values = model.values(copies, attribution.target[some].repeat_interleave(count), output)  # pyright: ignore[reportArgumentType]
+            for image, one, answers in zip(some.tolist(), taken, values.double().view(-1, count), strict=True):
+                new_changes.append(intact[image] - answers)
+                weights = one if slope else masks[:, None]
+                new_predicted.append((weights.double() * scores[image]).flatten(1).sum(1))
         predicted = torch.cat([predicted, torch.stack(new_predicted)], 1)
         changes = torch.cat([changes, torch.stack(new_changes)], 1)
         factor = best_factor(predicted, changes) if normalise else torch.ones(len(inputs), dtype=torch.float64)

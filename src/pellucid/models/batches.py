@@ -1,15 +1,17 @@
 """How many images a network pass takes at once: ten of 224 x 224, more where they are small."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
+import torch
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+
+from pellucid.models.foldable import tracing
 
 BATCH = 10
 """Images at once without a gradient, at least. Larger batches of large images allocate over 32 MiB at a time, which glibc gives
@@ -21,7 +23,7 @@ MOST = 50
 """Images at once, at most: what a pass costs beside its arithmetic is then less than a tenth, and a stream still has steps."""
 
 SMALL = 112 * 112
-"""Pixels from which on no network that we know of could take more at once, so that none is asked."""
+"""Pixels from which on arithmetic is what a pass takes, so that no network is asked."""
 WIDEST = 2**25 - 1
 """Bytes that one operation may put out for a whole batch: what glibc keeps."""
 KEPT = 500_000_000
@@ -35,7 +37,7 @@ WORK = 8e9
 @dataclass(frozen=True)
 class Batches:
     """How many images the passes of a network take at once; decided by shapes alone, so that the same request gives the same
-    bits on every machine."""
+    bits on every machine. What cannot be watched, or multiplies nothing that torch knows of, is taken as large images are."""
 
     images: int = BATCH
     gradients: int = GRADIENT_BATCH
@@ -49,24 +51,35 @@ class Shown:
     to three times less time an image.
     """
 
-    def __init__(self, run: Callable[[Tensor], Any]) -> None:
-        self._run = run
+    def __init__(self, run: Callable[[Tensor], Any], module: nn.Module) -> None:
+        self._run, self._module = run, module
         self.batches: Batches | None = None
 
     def __call__(self, image: Float[Tensor, "1 channel height width"]) -> Any:
         if self.batches is not None:
             return self._run(image)
         self.batches = Batches()
-        if image[0, 0].numel() >= SMALL:
+        if image[0, 0].numel() >= SMALL or _compiled(self._module):
             return self._run(image)
+        cost = _Cost()
         try:
-            with sdpa_kernel(SDPBackend.MATH), _Cost() as cost:  # written out, attention is products of matrices
-                out = self._run(image)
+            # subtle: always as for a gradient; without, attention takes ways that are one operation and tell nothing
+            with tracing, torch.inference_mode(False), torch.enable_grad(), cost:
+                out = self._run(image.clone().requires_grad_().clone())
         except Exception:  # whatever: a network may not be made for being watched
             return self._run(image)
-        images = _within(BATCH, WIDEST / cost.widest, WORK / max(1, cost.operations))
-        self.batches = Batches(images, _within(GRADIENT_BATCH, images, KEPT / cost.kept))
+        if cost.operations:
+            images = _within(BATCH, WIDEST / cost.widest, WORK / cost.operations)
+            passes = -(-images // _within(GRADIENT_BATCH, images, KEPT / cost.kept))
+            self.batches = Batches(images, _within(GRADIENT_BATCH, images / passes))
         return out
+
+
+def _compiled(module: nn.Module) -> bool:
+    """Whether part of it is compiled by torch, which would not be compiled any more after a pass that was watched."""
+    if (dynamo := sys.modules.get("torch._dynamo")) is None:  # subtle: importing it takes seconds
+        return False
+    return any(isinstance(sub, dynamo.OptimizedModule) for sub in module.modules())
 
 
 def _within(step: int, *limits: int | float) -> int:
@@ -77,18 +90,24 @@ def _within(step: int, *limits: int | float) -> int:
 @final
 class _Cost(TorchDispatchMode):
     """Adds up what every operation inside puts out, in bytes, and its multiplications and additions, where it is a product of
-    matrices or a convolution."""
+    matrices, a convolution or attention."""
 
     def __init__(self) -> None:
         super().__init__()
         self.widest = self.kept = 1
         self.operations = 0
+        # subtle: imported here, for where torch is built for CUDA it looks for triton
+        from torch.utils.flop_counter import flop_registry
+
+        flash = torch.ops.aten._scaled_dot_product_flash_attention
+        on_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        self._formulas = flop_registry | {on_cpu: flop_registry[flash]}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         sizes = [leaf.nbytes for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         self.widest = max(self.widest, *sizes, 1)
         self.kept += sum(sizes)
-        if (count := flop_registry.get(func._overloadpacket)) is not None:
+        if (count := self._formulas.get(func._overloadpacket)) is not None:
             self.operations += count(*args, **(kwargs or {}), out_val=out)
         return out

@@ -110,7 +110,7 @@ class ImageClassifier:
             raise ValueError(f"crop={self.crop}; it is the share of the short side that is kept, above 0 and at most 1")
         self._check_engine(self.engine)
         self.check_mode()
-        shown = Shown(lambda empty: self.module(self.placed(empty)))
+        shown = Shown(lambda empty: self.module(self.placed(empty)), self.module)
         classes = count_classes(shown, self._checked, len(self.mean), self.size)
         object.__setattr__(self, "batches", shown.batches)
         if not self.labels:
