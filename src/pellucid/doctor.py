@@ -110,7 +110,7 @@ def _allocator(variables: Mapping[str, str]) -> Finding:
     if kept:
         return Finding("freed memory", "good", "large blocks are kept for the next pass")
     return Finding(
-        "freed memory", "note", "glibc gives blocks over 32 MiB back to the kernel; ours are chosen to stay below",
+        "freed memory", "note", "glibc gives blocks over 32 MiB back to the kernel; our batches are chosen to stay below",
         "for larger batches of your own set MALLOC_MMAP_THRESHOLD_=1073741824 and MALLOC_TRIM_THRESHOLD_=1073741824",
     )  # fmt: skip
 

@@ -189,34 +189,33 @@ def test_variance_is_square_less_mean_squared(smooth: ImageClassifier) -> None:
     torch.testing.assert_close(got["variance"], got["square"] - got["mean"] ** 2, rtol=1e-3, atol=1e-7)
 
 
-@pytest.mark.parametrize("count", [1, 3, 12])
-def test_every_pass_but_the_last_is_full(count: int) -> None:
-    """Whether one image or many: a lone image fills its passes with samples."""
+def passes(side: int, count: int) -> tuple[ImageClassifier, list[int], list[pl.Attribution]]:
+    """The network, how many images each of its passes took, and the answers, for 25 copies of so many images."""
     sizes: list[int] = []
     module = seeded(smooth_cnn())
-    model = pl.ImageClassifier(module, size=(16, 16))
+    model = pl.ImageClassifier(module, size=(side, side))
     images = pictures(model, count)
-    full = model.batches.gradients
     handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
     answers = list(smoothgrad.stream(model, images, torch.zeros(count, dtype=torch.int64), samples=25))
     handle.remove()
+    assert sum(sizes) == 25 * count == answers[-1].work.backwards
+    return model, sizes, answers
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_every_pass_but_the_last_is_full(count: int) -> None:
+    """Whether one image or many: a lone image fills its passes with samples."""
+    model, sizes, answers = passes(16, count)
+    full = model.batches.gradients
     assert full == model.batches.images > 25, "one image fills no pass"
     assert sizes == [full] * (25 * count // full) + [25 * count % full] * (25 * count % full > 0)
-    assert sum(sizes) == 25 * count == answers[-1].work.backwards
     assert len(answers) == len(sizes)
 
 
 @pytest.mark.parametrize("count", [1, 3, 12])
 def test_so_is_every_pass_over_large_images(count: int) -> None:
-    sizes: list[int] = []
-    module = seeded(smooth_cnn())
-    model = pl.ImageClassifier(module, size=(112, 112))
-    images = pictures(model, count)
-    handle = module.register_forward_pre_hook(lambda _module, args: sizes.append(len(args[0])))
-    answers = list(smoothgrad.stream(model, images, torch.zeros(count, dtype=torch.int64), samples=25))
-    handle.remove()
+    _, sizes, answers = passes(112, count)
     assert set(sizes) == {GRADIENT_BATCH}, "all divide 25"
-    assert sum(sizes) == 25 * count == answers[-1].work.backwards
     assert len(answers) >= (25 if count == 12 else 25 * count // BATCH) - 1
 
 
