@@ -165,7 +165,7 @@ def test_the_answer_is_the_same_however_many_are_taken_at_once(name: str, small_
     images = pictures(small_network, 3)
     ten = in_tens(small_network)
     options: dict[str, Any] = {"segmentation": "grid", "segments": 12} if name == "lime" else {}
-    one, other = (pl.explain(model, images, method=name, target=0, **options) for model in (small_network, ten))
+    one, other = (pl.explain(model, images, method=name, target=[0, 1, 2], **options) for model in (small_network, ten))
     scale = float(other.scores.abs().max())
     torch.testing.assert_close(one.scores, other.scores, rtol=1e-4, atol=1e-5 * scale)
     torch.testing.assert_close(one.error, other.error, rtol=1e-3, atol=1e-6)
