@@ -12,7 +12,7 @@ import pellucid as pl
 from pellucid.inputs.designs import drawing
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.inputs.superpixels import grid
-from pellucid.methods.lime import cosine_kernel, lime
+from pellucid.methods.lime import cosine_kernel, enough, lime
 from tests import networks
 from tests.conftest import pictures, wrapped
 
@@ -346,6 +346,21 @@ def test_a_kernel_that_leaves_nothing_to_fit(relu: pl.ImageClassifier) -> None:
         a = pl.explain(relu, pictures(relu, 1), method="lime", kernel_width=0.05, samples=100, **COARSE, **way_out)
         assert torch.isfinite(a.scores).all()
         assert torch.isfinite(a.error).all()
+
+
+@pytest.mark.parametrize(("side", "count"), [(8, 4), (16, 7), (28, 21), (84, 196), (85, 200), (224, 200)])
+def test_small_images_are_cut_into_fewer(side: int, count: int) -> None:
+    """A superpixel of a few pixels, hidden in its own mean colour, changes next to nothing."""
+    assert enough((side, side)) == count
+    if side > 28:
+        return
+    model = wrapped(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * side**2, 2)), side)
+    a = pl.explain(model, pictures(model, 1), method="lime", samples=20, segmentation="grid")
+    assert count / 2 <= int(a.segments.max()) + 1 <= 2 * count
+    assert a.notes["segments"] == str(count)
+    said = pl.explain(model, pictures(model, 1), method="lime", samples=20, segmentation="grid", segments=12)
+    assert int(said.segments.max()) + 1 == 12
+    assert "segments" not in said.notes
 
 
 @pytest.mark.parametrize(

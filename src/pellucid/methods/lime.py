@@ -1,6 +1,7 @@
 """LIME for images. Ribeiro, Singh and Guestrin, KDD 2016, https://arxiv.org/abs/1602.04938"""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, final
 
@@ -23,6 +24,10 @@ from pellucid.stream import MARGIN, Preset
 
 CHUNK = 50
 """Samples of an image between two answers; refitting then costs little beside them."""
+MANY, FEW = 200, 4
+LEAST = 36
+"""Pixels of a superpixel, on average, at least: hidden in its own mean colour, one of four pixels of a digit looks as before,
+and the network says the same."""
 
 
 @methods.register(
@@ -59,7 +64,10 @@ def lime(
             json_schema_extra={"format": "labels"},
         ),
     ] = "",
-    segments: Annotated[int, Field(ge=2, le=900, description="slic, grid: about how many superpixels.")] = 200,
+    segments: Annotated[
+        int,
+        Field(ge=0, le=900, description="slic, grid: about how many superpixels; 0: 200, fewer where they would be too small."),
+    ] = 0,
     compactness: Annotated[float, Field(gt=0, le=1000, description="slic: higher means squarer superpixels.")] = 10.0,
     sigma: Annotated[
         float, Field(ge=0, le=50, description="slic, quickshift, felzenszwalb: smoothing before, in pixels.")
@@ -113,6 +121,9 @@ def lime(
     superpixels; standard errors and `error` do not count on that, and are up to twice too large. There the whole image is
     asked, but not fitted: one sample far from all the others, it would pull at the weights of all superpixels.
 
+    Images of fewer than 85 x 85 pixels are cut into fewer superpixels than 200, unless `segments` says how many: `notes` names
+    their number.
+
     Extras, besides `fit` and `kernel_range`: `segments`; `segment_weights` and their `segment_errors`, 0 beyond an image's own
     number; `intercept`; `prediction`, the network's for the whole image, beside `local_prediction`, the surrogate's.
 
@@ -122,8 +133,13 @@ def lime(
     The kernel is the root of the paper's, exp(-d^2 / (2 width^2)), as in the authors' package, whose default width is 0.25.
     Unlike there, labels are numbered from 0, so the first superpixel is hidden too.
     """
+    if segments == 1:
+        raise ValueError(
+            "lime: segments=1: with one superpixel there is nothing to compare; give 2 or more, or 0 to leave it open"
+        )
+    cut = segments or enough(inputs.features.shape[2:])
     how = Segmentation(
-        segmentation, segments, compactness, sigma, scale, min_size, kernel_size, max_dist, ratio, label_map, seed
+        segmentation, cut, compactness, sigma, scale, min_size, kernel_size, max_dist, ratio, label_map, seed
     )  # fmt: skip
     maps = superpixels(inputs.pixels, how, inputs.names)
     fills = [fill(inputs[i], labels, hide) for i, labels in enumerate(maps)]
@@ -141,6 +157,7 @@ def lime(
         for n in dict.fromkeys(counts)
     ]
     watch = Watch(model, inputs.features, target, output)
+    fewer = {"segments": str(cut)} if cut < MANY and not segments and segmentation in ("slic", "grid") else {}
     batch = model.batches.images
     together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):
@@ -161,7 +178,12 @@ def lime(
         for group, seen, own in zip(groups, drawn, values.split([rows * len(g.members) for g in groups]), strict=True):
             group.add(seen, own.view(-1, rows).T)
         work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)
-        yield replace(_answer(groups, maps, target, output, alpha, work, watch.lasting), notes=watch.notes)
+        yield replace(_answer(groups, maps, target, output, alpha, work, watch.lasting), notes=fewer | watch.notes)
+
+
+def enough(size: Sequence[int]) -> int:
+    """How many superpixels an image of that height and width is cut into unless somebody says."""
+    return max(FEW, min(MANY, math.prod(size) // LEAST))
 
 
 def _check_kernel(keep: float, width: float) -> None:
