@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import pellucid as pl
 from pellucid.grades import grade, places, ranked_above
 from pellucid.planted import plants
 from tests.cli.command import shell
+
+ALONE = {name: {"method": name} for name in ("random", "occlusion")}
 
 
 def test_is_the_area_under_the_roc_curve_with_ties():
@@ -36,7 +39,7 @@ def test_ranks_are_sure_where_methods_differ_and_wide_where_they_do_not():
 def test_what_finds_the_cause_ranks_above_noise():
     plant = plants["watermark"](0)
     said: list[float] = []
-    grades = grade(["random", "occlusion"], {"watermark": plant}, progress=lambda share, what: said.append(share))
+    grades = grade(ALONE, {"watermark": plant}, progress=lambda share, what: said.append(share))
     assert [g.method for g in grades] == ["occlusion", "random"]
     occlusion, random = grades
     assert occlusion.found is not None
@@ -57,14 +60,27 @@ def test_what_finds_the_cause_ranks_above_noise():
 
 def test_photographs_alone_and_a_method_that_cannot():
     plant = plants["watermark"](0)
-    knows = ["saliency", "integrated_gradients"]
-    grades = grade(knows, {}, plant.model, plant.images[:2], options={"integrated_gradients": {"baseline": "image"}})
+    asked = {"saliency": {"method": "saliency"}, "apart": {"method": "integrated_gradients", "baseline": "image"}}
+    grades = grade(asked, {}, plant.model, plant.images[:2])
     saliency = next(g for g in grades if g.method == "saliency")
     assert saliency.holds_up == pl.Interval(1.0, 1.0, 1.0)
     assert saliency.found is None
-    failed = next(g for g in grades if g.method == "integrated_gradients")
+    failed = next(g for g in grades if g.method == "apart")
+    assert failed.asked == asked["apart"]
     assert failed.rank is None
     assert "baseline='image' needs baseline_image" in failed.failed
+
+
+def test_plants_and_pictures_in_one_table():
+    plant = plants["watermark"](0)
+    made = pl.benchmark(["saliency", "random"], model=plant.model, on=plant.images[:2], plants=["watermark"])
+    assert made.plants == {"watermark": {"description": plant.description, "accuracy": plant.accuracy}}
+    assert made["saliency"].found is not None
+    assert made["saliency"].advantage is not None
+    assert made["saliency"].found.value > 0.7
+    assert pl.benchmark(["saliency"], on=None, plants=["watermark"])["saliency"].advantage is None
+    with pytest.raises(KeyError, match=r"'water' \(did you mean 'watermark'"):
+        pl.benchmark(["saliency"], on=None, plants=["water"])
 
 
 def test_the_command(tmp_path):
@@ -84,3 +100,26 @@ def test_the_command(tmp_path):
     unknown = shell("benchmark", "limee", cwd=tmp_path)
     assert unknown.returncode == 2
     assert "did you mean 'lime'" in unknown.stderr
+
+
+def test_the_command_on_ones_own_pictures(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for n in range(2):
+        Image.open(pl.observation_paths()[n]).save(tmp_path / "photos" / f"{n}.png")
+    told = ["saliency", "smoothgrad:samples=2,antithetic=false", "--on", "photos", "--no-plants"]
+    done = shell("benchmark", *told, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["images"] == ["0.png", "1.png"]
+    asked = {g["method"]: g["asked"] for g in said["grades"]}
+    assert asked[told[1]] == {"method": "smoothgrad", "samples": 2, "antithetic": False}
+    assert all(g["found"] is None and g["holds_up"] is not None for g in said["grades"])
+    for wrong, says in (
+        (["lime:samples"], "after lime: stand options with their values"),
+        (["--on", "photos", "--photographs", "2"], "leave one of them out"),
+        (["--text", "--on", "photos"], "--on goes with methods for pictures"),
+        (["lime", "--on", "nowhere", "--no-plants"], "nowhere"),
+    ):
+        failed = shell("benchmark", *wrong, cwd=tmp_path)
+        assert failed.returncode == 2
+        assert says in failed.stderr

@@ -47,10 +47,11 @@ def test_is_the_share_of_pairs_in_which_a_word_of_the_rule_is_ahead(plant: TextP
     assert g.found.value == pytest.approx(np.mean(shares))
 
 
-def test_examples_alone_are_measured_against_random_rankings() -> None:
+def test_passages_alone_are_measured_against_random_rankings() -> None:
     reader = encoders.tiny("bert", "ForQuestionAnswering", longest=512)
-    (g,) = grade_text(["integrated_gradients"], [], reader, orders=5)
-    scores = pl.token_scores(reader, [(e.question, e.context) for e in examples().values()], method="integrated_gradients")
+    passages = [(e.question, e.context) for e in examples().values()]
+    (g,) = grade_text(["integrated_gradients"], [], reader, passages, orders=5)
+    scores = pl.token_scores(reader, passages, method="integrated_gradients")
     lost = pl.comprehensiveness(reader, scores, orders=5)
     kept = pl.sufficiency(reader, scores, orders=5)
     assert lost.chance is not None

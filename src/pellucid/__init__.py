@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from pellucid.analysis.token_scores import TokenScores as TokenScores
     from pellucid.analysis.token_scores import token_scores as token_scores
     from pellucid.attribution import Attribution as Attribution
+    from pellucid.benchmark import Grades as Grades
+    from pellucid.benchmark import benchmark as benchmark
+    from pellucid.benchmark import benchmark_text as benchmark_text
     from pellucid.doctor import Finding as Finding
     from pellucid.doctor import doctor as doctor
     from pellucid.evidence import Evidence as Evidence
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
     from pellucid.explain import explain_stream as explain_stream
     from pellucid.explain import measure as measure
     from pellucid.explain import record as record
+    from pellucid.grades import Grade as Grade
+    from pellucid.grades_text import TextGrade as TextGrade
     from pellucid.inputs.image import Images as Images
     from pellucid.inputs.photograph import ImageWarning as ImageWarning
     from pellucid.inputs.photograph import observation_paths as observation_paths
@@ -100,6 +105,8 @@ _WHERE = {
     "FilterImage": "methods.filter_image",
     "FilterMaps": "methods.filter_maps",
     "Finding": "doctor",
+    "Grade": "grades",
+    "Grades": "benchmark",
     "HeadEffect": "analysis.head_effect",
     "HeadStatistics": "analysis.head_statistics",
     "Histogram": "analysis.corpus",
@@ -123,6 +130,7 @@ _WHERE = {
     "Separation": "analysis.senses",
     "Store": "store",
     "TextEncoder": "models.text",
+    "TextGrade": "grades_text",
     "TextWarning": "models.text",
     "TokenScores": "analysis.token_scores",
     "Tokens": "inputs.text",
@@ -131,6 +139,8 @@ _WHERE = {
     "attend": "analysis.attention",
     "attention_flow": "analysis.rollout",
     "beats_images": "methods.filter_maps",
+    "benchmark": "benchmark",
+    "benchmark_text": "benchmark",
     "build_corpus": "analysis.corpus",
     "card": "models.cards",
     "compare": "analysis.similarity",

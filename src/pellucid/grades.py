@@ -33,6 +33,9 @@ class Grade:
     """How one method did."""
 
     method: str
+    """As it was asked for: a method's name, or what stands for one with options."""
+    asked: Mapping[str, Any]
+    """The method and its options, as `explain` takes them."""
     found: Interval | None
     """On planted networks: the probability that a pixel of the cause ranks above another one (area under the ROC curve); 0.5 is
     chance. Mean over all plants' images; None where there were no plants."""
@@ -54,39 +57,57 @@ class Grade:
     failed: str = ""
     """Why the method gave nothing."""
 
+    def row(self) -> dict[str, str]:
+        """Its line of a table, by column."""
+        shown = (self.found, self.magnitude, self.advantage, self.randomised, self.holds_up)
+        columns = ("FINDS THE CAUSE", "BY MAGNITUDE", "OVER RANDOM", "RANDOM WEIGHTS", "HOLDS UP")
+        return {"METHOD": self.method, **dict(zip(columns, map(between, shown), strict=True)), **price(self)}
+
+
+def between(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    # not a number: of one image
+    limits = "-" if math.isnan(interval.low) else f"{interval.low:.2f} to {interval.high:.2f}"
+    return f"{interval.value:.2f} ({limits})"
+
+
+def price(grade: Any) -> dict[str, str]:
+    """The last columns of a table of grades, for pictures or for text."""
+    rank = "-" if grade.rank is None else f"{grade.rank[0]} to {grade.rank[1]}"
+    return {"RANK": rank, "PASSES": f"{grade.passes:.0f}", "TIME": f"{grade.seconds:.2g} s"}
+
 
 def grade(
-    names: Sequence[str],
+    asked: Mapping[str, Mapping[str, Any]],
     plants: Mapping[str, Plant],
     model: ImageClassifier | None = None,
     photographs: Images | None = None,
     *,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int = 0,
     progress: Progress = lambda share, what: None,
 ) -> tuple[Grade, ...]:
-    """Each method by name, graded on the plants' images and on the photographs, best first.
+    """What is asked for, each by its label, graded on the plants' images and on the photographs, best first.
 
-    Methods run with their defaults, or with `options[name]`. A method that cannot explain a network is named with the reason.
+    `asked` has the keywords of `explain`: the method and its options. What cannot explain a network is named with the reason.
     """
-    options = options or {}
-    total = len(names) * (len(plants) + (photographs is not None))
+    total = len(asked) * (len(plants) + (photographs is not None))
     done = 0
     raw: dict[str, _Raw] = {}
-    for name in names:
-        raw[name] = mine = _Raw({}, {}, [], [], 0.0, 0.0)
+    for name, how in asked.items():
+        raw[name] = mine = _Raw(how, {}, {}, [], [], 0.0, 0.0)
         for title, plant in plants.items():
             progress(done / max(1, total), f"{name} on {title}")
             done += 1
             try:
-                mine.add_plant(title, plant, name, options.get(name, {}))
+                mine.add_plant(title, plant)
             except ValueError as error:
                 mine.failed.append(f"{title}: {error}")
         if model is not None and photographs is not None:
             progress(done / max(1, total), f"{name} on photographs")
             done += 1
             try:
-                mine.add_photographs(model, photographs, name, options.get(name, {}), seed)
+                mine.add_photographs(model, photographs, seed)
             except ValueError as error:
                 mine.failed.append(f"photographs: {error}")
     ranks = places({name: one.scores() for name, one in raw.items()}, seed)
@@ -99,6 +120,7 @@ def grade(
 class _Raw:
     """What is gathered of one method."""
 
+    asked: Mapping[str, Any]
     found: dict[str, Float64[np.ndarray, " image"]]
     magnitude: dict[str, Float64[np.ndarray, " image"]]
     evidence: list[Evidence]
@@ -106,19 +128,17 @@ class _Raw:
     passes: float
     seconds: float
 
-    def add_plant(self, title: str, plant: Plant, name: str, options: Mapping[str, Any]) -> None:
+    def add_plant(self, title: str, plant: Plant) -> None:
         start = time.perf_counter()
-        a = explain(plant.model, plant.images, method=name, target=plant.target, **options)
+        a = explain(plant.model, plant.images, target=plant.target, **self.asked)
         self._price(time.perf_counter() - start, passes(a.work), len(plant.images))
         maps = a.map() if a.signed else a.map().abs()
         self.found[title] = ranked_above(maps, plant.mask).numpy().astype(np.float64)
         self.magnitude[title] = ranked_above(maps.abs(), plant.mask).numpy().astype(np.float64)
 
-    def add_photographs(
-        self, model: ImageClassifier, photographs: Images, name: str, options: Mapping[str, Any], seed: int
-    ) -> None:
+    def add_photographs(self, model: ImageClassifier, photographs: Images, seed: int) -> None:
         start = time.perf_counter()
-        a = explain(model, photographs, method=name, **options)
+        a = explain(model, photographs, **self.asked)
         self._price(time.perf_counter() - start, passes(a.work), len(photographs))
         self.evidence = list(trust(model, photographs, a, seed=seed).evidence)
 
@@ -134,6 +154,7 @@ class _Raw:
     def grade(self, name: str, rank: tuple[int, int] | None) -> Grade:
         return Grade(
             method=name,
+            asked=self.asked,
             found=over([value for one in self.found.values() for value in one.tolist()]),
             magnitude=over([value for one in self.magnitude.values() for value in one.tolist()]),
             by_plant={title: float(values.mean()) for title, values in self.found.items()},

@@ -1,7 +1,7 @@
 """Methods for text graded: do they find the words that decide, and does the answer hang on what they rank first; at what price?
 
-The encoders of `planted_text` are taught a rule, so that the words that decide are known and shown to decide. In the worked
-examples for question answering nobody knows them; there it is measured what removing words does to the answer.
+The encoders of `planted_text` are taught a rule, so that the words that decide are known and shown to decide. In a
+passage that a question is asked of nobody knows them; there it is measured what removing words does to the answer.
 """
 
 import time
@@ -13,10 +13,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from pellucid.analysis.erasure import comprehensiveness, sufficiency
-from pellucid.analysis.passages import examples
 from pellucid.analysis.planted_text import TextPlant
 from pellucid.analysis.token_scores import TokenMethod, TokenScores, token_scores
-from pellucid.grades import Progress, over, places, probability_above
+from pellucid.grades import Progress, between, over, places, price, probability_above
 from pellucid.measurement import Interval
 from pellucid.models.text import TextEncoder
 from pellucid.trust import passes
@@ -33,22 +32,29 @@ class TextGrade:
     chance. Mean over the texts of all plants; None where there were no plants."""
     by_plant: Mapping[str, float]
     comprehensiveness: Interval | None
-    """In the examples: how much more of the answer's probability goes with the words it ranks first than with random ones."""
+    """In passages: how much more of the answer's probability goes with the words it ranks first than with random ones."""
     sufficiency: Interval | None
     """How much more of it stays with those words alone than with random ones: above 0 is good, unlike in the bare metric."""
     rank: tuple[int, int] | None
     """Place among the methods by `found` (by `comprehensiveness` without plants), 1 being best: 95 % of resamples lie between
     these."""
     passes: float
-    """A text, a gradient counted as three; in the examples, or on plants where there were none."""
+    """A text, a gradient counted as three; in passages, or on plants where there were none."""
     seconds: float
     """A text, on this machine."""
+
+    def row(self) -> dict[str, str]:
+        """Its line of a table, by column."""
+        shown = (self.found, self.comprehensiveness, self.sufficiency)
+        columns = ("FINDS THE CAUSE", "COMPREHENSIVE", "SUFFICIENT")
+        return {"METHOD": self.method, **dict(zip(columns, map(between, shown), strict=True)), **price(self)}
 
 
 def grade_text(
     names: Sequence[TokenMethod],
     plants: Sequence[TextPlant],
     encoder: TextEncoder | None = None,
+    passages: Sequence[tuple[str, str]] = (),
     *,
     orders: int = 20,
     seed: int = 0,
@@ -56,16 +62,17 @@ def grade_text(
 ) -> tuple[TextGrade, ...]:
     """Each method of `token_scores` by name, with its defaults, best first.
 
-    `encoder` answers the questions of the worked examples. Random rankings, `orders` of them, come from `seed`.
+    `encoder` answers the questions of `passages`, each a question and what it is to read. Random rankings, `orders` of them,
+    come from `seed`.
     """
     raw: dict[TokenMethod, _Raw] = {name: _Raw() for name in names}
     for n, (name, mine) in enumerate(raw.items()):
         for plant in plants:
             progress(n / len(raw), f"{name} on {plant.name}")
             mine.add_plant(plant, name, seed)
-        if encoder is not None:
-            progress((n + 0.5) / len(raw), f"{name} on the examples")
-            mine.add_examples(encoder, name, orders, seed)
+        if encoder is not None and passages:
+            progress((n + 0.5) / len(raw), f"{name} on passages")
+            mine.add_passages(encoder, passages, name, orders, seed)
     ranks = places({name: one.scores() for name, one in raw.items()}, seed)
     grades = [one.grade(name, ranks.get(name)) for name, one in raw.items()]
     progress(1.0, "graded")
@@ -89,8 +96,10 @@ class _Raw:
             for row, cause in zip(scores.scores, plant.cause, strict=True)
         ]
 
-    def add_examples(self, encoder: TextEncoder, name: TokenMethod, orders: int, seed: int) -> None:
-        scores = self._scored(encoder, [(one.question, one.context) for one in examples().values()], name, seed)
+    def add_passages(
+        self, encoder: TextEncoder, passages: Sequence[tuple[str, str]], name: TokenMethod, orders: int, seed: int
+    ) -> None:
+        scores = self._scored(encoder, list(passages), name, seed)
         for measured, gained, sign in ((comprehensiveness, self.lost, 1), (sufficiency, self.kept, -1)):
             m = measured(encoder, scores, orders=orders, seed=seed)
             assert m.chance is not None

@@ -7,7 +7,7 @@ by image: see `Evidence`.
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import final
 
@@ -127,10 +127,13 @@ def _classifier(rule: Rule, module: torch.nn.Module) -> ImageClassifier:
     return ImageClassifier(module.requires_grad_(False), size=(SIDE, SIDE), mean=MEAN, std=STD, labels=rule.labels)
 
 
-plants: Mapping[str, Callable[[int], Plant]] = MappingProxyType(
-    {name: partial(grown_from, rule) for name, rule in RULES.items()}
-)
-"""What trains each plant from a seed; the same seed gives the same weights and images. A few seconds each."""
+@cache
+def _grown(name: str, seed: int) -> Plant:
+    return grown_from(RULES[name], seed)
+
+
+plants: Mapping[str, Callable[[int], Plant]] = MappingProxyType({name: partial(_grown, name) for name in RULES})
+"""What trains each plant from a seed; the same seed gives the same weights and images. A few seconds each, once a process."""
 
 
 def plant(name: str, seed: int = 0) -> Plant:
