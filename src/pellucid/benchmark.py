@@ -57,9 +57,10 @@ class Grades(Sequence[G], Generic[G]):
         return found[which]
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """The columns' names and the rows."""
+        """The columns' names and the rows, without columns that hold nothing."""
         rows = [one.row() for one in self.grades]
-        return tuple(rows[0]), [tuple(row.values()) for row in rows]
+        header = tuple(name for name in rows[0] if any(row[name] != "-" for row in rows))
+        return header, [tuple(row[name] for name in header) for row in rows]
 
     def markdown(self) -> str:
         """The table as Markdown."""
