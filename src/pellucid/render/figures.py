@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from jaxtyping import UInt8
@@ -140,10 +140,19 @@ def svg_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def _texts(figure: Figure) -> list[Any]:
+    """Every text that is drawn: of axes that are not, such as a picture's, the ticks are not even made, which takes a while."""
+    parts: list[Any] = [part for part in figure.get_children() if part not in figure.axes]
+    for axes in figure.axes:
+        hidden = () if axes.axison else (axes.xaxis, axes.yaxis)
+        parts += [part for part in axes.get_children() if part not in hidden]
+    return [text for part in parts for text in part.findobj(Text)]
+
+
 @contextmanager
 def _drawable(figure: Figure) -> Iterator[None]:
     """While inside, every letter that no installed font has is an ellipsis, and the figure's lower edge says so once."""
-    cut = {text: said for text in figure.findobj(Text) if not can_draw(said := text.get_text())}  # pyright: ignore
+    cut = {text: said for text in _texts(figure) if not can_draw(said := text.get_text())}
     for text, said in cut.items():
         text.set_text(drawable(said))
     if cut:
