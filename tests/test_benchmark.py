@@ -34,7 +34,7 @@ def test_settings_of_one_method_side_by_side_on_a_folder(smooth: pl.ImageClassif
         g = made[label]
         a = pl.explain(smooth, [str(folder / "a.png"), str(folder / "b.png")], method="smoothgrad", samples=samples)
         found = pl.trust(smooth, smooth.read([str(folder / "a.png"), str(folder / "b.png")]), a).evidence
-        assert g.asked == {"method": "smoothgrad", "samples": samples}
+        assert g.asked == {"method": "smoothgrad", "samples": samples, "seed": 0}
         assert g.found is None
         assert g.randomised is not None
         assert g.advantage is not None
@@ -85,17 +85,18 @@ def test_options_are_of_their_type_and_pictures_are_taken_too() -> None:
     assert asked["a"] == a
     assert {name: type(value) for name, value in asked["a"].items()} == {name: type(value) for name, value in a.items()}
     assert asked["b"] == {"method": "smoothgrad", "samples": 30, "antithetic": False}
-    assert asked["c"]["baseline_image"].startswith("sha256:")
+    assert asked["c"]["baseline_image"] is photo
     assert list(asked_for(None)) == list(pl.methods)
 
 
+@pytest.mark.usefixtures("unchecked")  # wrong types are among them
 @pytest.mark.parametrize(
     ("methods", "says"),
     [
         (["limes"], r"no method named 'limes' \(did you mean 'lime'\?\)"),
         (["limes:samples=2"], "no method named 'limes'"),
-        (["lime:100"], r"'lime:100': after lime: stand options with their values, such as lime:samples=\.\.\.,tolerance=0\.1"),
-        (["lime:samples="], "stand options with their values"),
+        (["lime:100"], r"'lime:100': after lime: stand options and their values, such as lime:samples=\.\.\.,tolerance=0\.1"),
+        (["lime:samples="], "stand options and their values"),
         (["lime:sample=100"], r"lime: no option named 'sample' \(did you mean 'samples'"),
         (["lime:samples=many"], "samples='many'"),
         (['lime:{"samples": 100'], "what follows 'lime' is no JSON"),
@@ -104,7 +105,15 @@ def test_options_are_of_their_type_and_pictures_are_taken_too() -> None:
         ({"mine": {"samples": 100}}, "no method named 'mine'"),
         ({"mine": {"method": "lime", "target": 3}}, "lime: no option named 'target'"),
         ([], "methods is empty; name one at least, or leave it out for all"),
-        ("lime", r"methods is the text 'lime'; give a list"),
+        ({}, "methods is empty"),
+        ("lime", r"methods is 'lime'; give a list of texts"),
+        ([{"method": "lime"}], r"methods is \[\{'method': 'lime'\}\]; give a list of texts"),
+        ({20: "lime"}, "'lime' for 20 is no method; write 'lime:samples=100', or a mapping, labelled by a text"),
+        ({"mine": 20}, "20 for 'mine' is no method"),
+        (["lime:samples=20,samples=40"], "says twice what 'samples' is"),
+        (['saliency:{"method": "random"}'], "says twice what 'method' is"),
+        (["integrated_gradients:baseline=image"], "baseline='image' needs baseline_image"),
+        (["saliency", "lime:segments=1"], "with one superpixel there is nothing to compare"),
     ],
 )
 def test_what_will_not_do_is_said_before_any_work(methods: Any, says: str) -> None:
@@ -113,6 +122,86 @@ def test_what_will_not_do_is_said_before_any_work(methods: Any, says: str) -> No
 
     with pytest.raises((ValueError, TypeError, KeyError), match=says):
         pl.benchmark(methods, on=["no such picture"], progress=work)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"plants": "watermark"}, "plants is 'watermark'; give a list of texts"),
+        ({"plants": ["water"]}, r"no plant named 'water' \(did you mean 'watermark'"),
+        ({"seed": -1}, "seed is -1; at least 0"),
+    ],
+)
+def test_what_else_will_not_do(how: dict[str, Any], says: str) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError), match=says):
+        pl.benchmark(["saliency"], **{"on": None, "plants": ["watermark"], **how})
+
+
+LONG = ("Who keeps the light?", "The young keeper has kept the light for years. " * 80)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"on": [LONG]}, "longer|tokens"),
+        ({"on": ("Who?", "The keeper.")}, "'Who\\?' is no pair of a question and a passage"),
+        ({"on": [("Who?", "The keeper.", "again")]}, "is no pair"),
+        ({"methods": "random"}, "methods is 'random'; give a list of texts"),
+        ({"methods": []}, "methods is empty"),
+    ],
+)
+def test_passages_that_will_not_do_are_said_before_any_work(how: dict[str, Any], says: str) -> None:
+    def work(share: float, what: str) -> None:
+        raise AssertionError(what)
+
+    reader = encoders.tiny("bert", "ForQuestionAnswering", longest=64)
+    with pytest.raises((ValueError, TypeError), match=says):
+        pl.benchmark_text(**{"encoder": reader, "progress": work, **how})
+    with pytest.raises(ValueError, match="question"):
+        pl.benchmark_text(encoder=encoders.tiny("bert", "ForMaskedLM"), progress=work)
+
+
+def test_options_that_do_not_suit_a_network_are_told_and_the_others_go_on(smooth: pl.ImageClassifier) -> None:
+    settings = ["grad_cam:layer=nowhere", "integrated_gradients:baseline=image,baseline_image=none.png", "saliency"]
+    made = pl.benchmark(settings, model=smooth, on=pictures(smooth, 2), plants=False)
+    assert made["saliency"].rank == (1, 1)
+    assert "no layer named 'nowhere'" in made[settings[0]].failed
+    assert "none.png" in made[settings[1]].failed
+    lines = made.markdown().splitlines()
+    assert [cell.strip() for cell in lines[-5].split("|")][-3:-1] == ["-", "-"]  # no passes and no time
+    assert all(f"{g.method}: {g.failed}" in lines for g in made if g.failed)
+
+
+def test_a_picture_as_an_option_is_found_however_many_pictures_there_are(smooth: pl.ImageClassifier) -> None:
+    random = torch.Generator().manual_seed(0)
+    photos = [Image.fromarray(torch.randint(0, 256, (16, 16, 3), generator=random).byte().numpy()) for _ in range(70)]
+    how = {"method": "integrated_gradients", "baseline": "image", "baseline_image": photos[0], "steps": 2}
+    made = pl.benchmark({"mine": how}, model=smooth, on=photos, plants=False)
+    assert not made["mine"].failed
+    assert made["mine"].holds_up is not None
+
+
+def test_a_map_without_an_order_leaves_no_hole_in_the_table(smooth: pl.ImageClassifier) -> None:
+    black = torch.zeros(1, 3, 16, 16)
+    some = pictures(smooth, 3)
+    photos = [*[Image.fromarray(one.numpy()) for one in some.pixels], Image.fromarray(black[0].byte().movedim(0, -1).numpy())]
+    made = pl.benchmark(["edges", "saliency", "random"], model=smooth, on=photos, plants=False)
+    assert "nan" not in made.markdown()
+    edges = made["edges"]
+    assert edges.randomised is not None
+    assert edges.advantage is not None
+    assert edges.randomised.value == pytest.approx(1)
+    alone = pl.benchmark(["edges"], model=smooth, on=photos[:3], plants=False)["edges"].advantage
+    assert alone is not None
+    assert edges.advantage.value == pytest.approx(alone.value * 3 / 4)
+
+
+def test_one_seed_is_for_all_that_is_drawn(smooth: pl.ImageClassifier) -> None:
+    image = pictures(smooth, 2)
+    settings = {"given": "smoothgrad:samples=2,seed=5", "drawn": "smoothgrad:samples=2", "none": "saliency"}
+    made = pl.benchmark(settings, model=smooth, on=image, plants=False, seed=3)
+    assert {g.method: g.asked.get("seed") for g in made} == {"given": 5, "drawn": 3, "none": None}
 
 
 def test_nothing_to_grade_on_and_pictures_that_are_none(smooth: pl.ImageClassifier, tmp_path: Path) -> None:

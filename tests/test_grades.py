@@ -1,6 +1,7 @@
 """Grades: exact toys for the ranking, and a method that looks at the cause ahead of one that guesses."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,15 @@ def test_plants_and_pictures_in_one_table():
         pl.benchmark(["saliency"], on=None, plants=["water"])
 
 
+def test_only_what_answered_for_every_plant_is_ranked_by_them():
+    plant = plants["watermark"](0)
+    asked = {"apart": {"method": "grad_cam", "layer": "nowhere"}, **ALONE}
+    grades = grade(asked, {"watermark": plant}, plant.model, plant.images)  # as many photographs as images of the plant
+    ranks = {g.method: g.rank for g in grades}
+    assert ranks["apart"] is None
+    assert ranks["occlusion"] == (1, 1)
+
+
 def test_the_command(tmp_path):
     done = shell("benchmark", "random", "saliency", "--no-plants", "--photographs", "1", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -112,12 +122,24 @@ def test_the_command_on_ones_own_pictures(tmp_path):
     said = json.loads(done.stdout)
     assert said["images"] == ["0.png", "1.png"]
     asked = {g["method"]: g["asked"] for g in said["grades"]}
-    assert asked[told[1]] == {"method": "smoothgrad", "samples": 2, "antithetic": False}
+    assert asked[told[1]] == {"method": "smoothgrad", "samples": 2, "antithetic": False, "seed": 0}
     assert all(g["found"] is None and g["holds_up"] is not None for g in said["grades"])
+    (tmp_path / "photos" / "9.jpg").write_bytes(b"cut off")
+    mixed = shell("benchmark", "saliency", "grad_cam:layer=nowhere", "--on", "photos", "--no-plants", "--json", cwd=tmp_path)
+    assert mixed.returncode == 1
+    assert "9.jpg" in mixed.stderr
+    said = json.loads(mixed.stdout)
+    assert said["images"] == ["0.png", "1.png"]
+    assert [one["source"] for one in said["failed"]] == [str(Path("photos") / "9.jpg")]
+    assert {g["method"]: bool(g["failed"]) for g in said["grades"]} == {"saliency": False, "grad_cam:layer=nowhere": True}
     for wrong, says in (
-        (["lime:samples"], "after lime: stand options with their values"),
+        (["lime:segments=1"], "with one superpixel there is nothing to compare"),
+        (["--photographs", "0", "--engine", "torch"], "--engine does not go with no photographs"),
+        (["--json", "--markdown"], "leave one of them out"),
+        (["--on", str(Path("photos") / "9.jpg")], "none of the pictures can be read"),
+        (["lime:samples"], "after lime: stand options and their values"),
         (["--on", "photos", "--photographs", "2"], "leave one of them out"),
-        (["--text", "--on", "photos"], "--on goes with methods for pictures"),
+        (["--text", "--on", "photos"], "--on does not go with --text"),
         (["lime", "--on", "nowhere", "--no-plants"], "nowhere"),
     ):
         failed = shell("benchmark", *wrong, cwd=tmp_path)

@@ -78,4 +78,4 @@ def test_the_command(tmp_path) -> None:
     assert "did you mean 'erasure'" in unknown.stderr
     mixed = shell("benchmark", "--text", "--photographs", "2", cwd=tmp_path)
     assert mixed.returncode == 2
-    assert "--photographs goes with methods for pictures" in mixed.stderr
+    assert "--photographs does not go with --text, which grades methods for texts" in mixed.stderr

@@ -25,6 +25,8 @@ from pellucid.trust import passes, trust
 
 RESAMPLES = 1_000
 Progress = Callable[[float, str], None]
+CANNOT = (ValueError, KeyError, IndexError, TypeError, OSError)
+"""What is raised where a method cannot explain a network, or an option does not suit it: no such layer, no such file."""
 
 
 @final
@@ -43,9 +45,10 @@ class Grade:
     """The same of the scores' magnitudes, as one sees them who does not mind the sign."""
     by_plant: Mapping[str, float]
     advantage: Interval | None
-    """On photographs, over random orders in deletion, as `trust` has it."""
+    """On photographs, over random orders in deletion, as `trust` has it; 0 for a map that is the same everywhere."""
     randomised: Interval | None
-    """What is left of the map with random weights: near 0 is good, 1 does not depend on the model."""
+    """What is left of the map with random weights: near 0 is good, 1 does not depend on the model. Mean over the photographs
+    whose map is not the same everywhere."""
     holds_up: Interval | None
     """Share of the photographs whose map holds up."""
     rank: tuple[int, int] | None
@@ -75,7 +78,8 @@ def between(interval: Interval | None) -> str:
 def price(grade: Any) -> dict[str, str]:
     """The last columns of a table of grades, for pictures or for text."""
     rank = "-" if grade.rank is None else f"{grade.rank[0]} to {grade.rank[1]}"
-    return {"RANK": rank, "PASSES": f"{grade.passes:.0f}", "TIME": f"{grade.seconds:.2g} s"}
+    ran = grade.seconds > 0
+    return {"RANK": rank, "PASSES": f"{grade.passes:.0f}" if ran else "-", "TIME": f"{grade.seconds:.2g} s" if ran else "-"}
 
 
 def grade(
@@ -101,16 +105,16 @@ def grade(
             done += 1
             try:
                 mine.add_plant(title, plant)
-            except ValueError as error:
+            except CANNOT as error:
                 mine.failed.append(f"{title}: {error}")
         if model is not None and photographs is not None:
             progress(done / max(1, total), f"{name} on photographs")
             done += 1
             try:
                 mine.add_photographs(model, photographs, seed)
-            except ValueError as error:
+            except CANNOT as error:
                 mine.failed.append(f"photographs: {error}")
-    ranks = places({name: one.scores() for name, one in raw.items()}, seed)
+    ranks = places({name: one.scores(len(plants)) for name, one in raw.items()}, seed)
     grades = [one.grade(name, ranks.get(name)) for name, one in raw.items()]
     progress(1.0, "graded")
     return tuple(sorted(grades, key=lambda g: (g.rank is None, sum(g.rank or (0, 0)), g.method)))
@@ -145,11 +149,15 @@ class _Raw:
     def _price(self, seconds: float, work: int, images: int) -> None:
         self.seconds, self.passes = seconds / images, work / images
 
-    def scores(self) -> Float64[np.ndarray, " image"]:
-        """What the method is ranked by."""
-        if self.found:
-            return np.concatenate(list(self.found.values()))
-        return np.array([e.advantage.value for e in self.evidence])
+    def scores(self, plants: int) -> Float64[np.ndarray, " image"]:
+        """What the method is ranked by; nothing where it did not answer for all of so many plants."""
+        if not plants:
+            return np.array(self.advantages())
+        return np.concatenate(list(self.found.values())) if len(self.found) == plants else np.zeros(0)
+
+    def advantages(self) -> list[float]:
+        """A map that is the same everywhere ranks nothing first, which is worth as much as a random order."""
+        return [0.0 if math.isnan(e.advantage.value) else e.advantage.value for e in self.evidence]
 
     def grade(self, name: str, rank: tuple[int, int] | None) -> Grade:
         return Grade(
@@ -158,8 +166,8 @@ class _Raw:
             found=over([value for one in self.found.values() for value in one.tolist()]),
             magnitude=over([value for one in self.magnitude.values() for value in one.tolist()]),
             by_plant={title: float(values.mean()) for title, values in self.found.items()},
-            advantage=over([e.advantage.value for e in self.evidence]),
-            randomised=over([e.randomised for e in self.evidence]),
+            advantage=over(self.advantages()),
+            randomised=over([e.randomised for e in self.evidence if not math.isnan(e.randomised)]),
             holds_up=over([float(e.verdict == "holds up") for e in self.evidence]),
             rank=rank,
             passes=self.passes,

@@ -13,6 +13,7 @@ from pellucid.inputs.designs import drawing
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.inputs.superpixels import grid
 from pellucid.methods.lime import cosine_kernel, enough, lime
+from pellucid.registry import Contradiction
 from tests import networks
 from tests.conftest import pictures, wrapped
 
@@ -355,12 +356,20 @@ def test_small_images_are_cut_into_fewer(side: int, count: int) -> None:
     if side > 28:
         return
     model = wrapped(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * side**2, 2)), side)
-    a = pl.explain(model, pictures(model, 1), method="lime", samples=20, segmentation="grid")
-    assert count / 2 <= int(a.segments.max()) + 1 <= 2 * count
-    assert a.notes["segments"] == str(count)
+    for segmentation in ("grid", "slic"):
+        a = pl.explain(model, pictures(model, 1), method="lime", samples=20, segmentation=segmentation)
+        assert count / 2 <= int(a.segments.max()) + 1 <= 2 * count
+        assert a.notes["segments"] == str(int(a.segments.max()) + 1)
     said = pl.explain(model, pictures(model, 1), method="lime", samples=20, segmentation="grid", segments=12)
     assert int(said.segments.max()) + 1 == 12
     assert "segments" not in said.notes
+
+
+def test_one_superpixel_is_wrong_for_every_picture(relu: pl.ImageClassifier) -> None:
+    with pytest.raises(
+        Contradiction, match="segments=1: with one superpixel there is nothing to compare; give 2 or more, or 0"
+    ):
+        pl.explain(relu, pictures(relu, 1), method="lime", segments=1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`pellucid benchmark [METHOD...]`"""
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -38,8 +40,9 @@ def benchmark(
     Plants are small networks trained here, in seconds, on data made here, so that what decides is known. Each grade has its
     95 % interval over images, "-" where there is one; RANK says between which places 95 % of resamples put the method.
 
-    A METHOD may have options: smoothgrad:samples=200,noise=0.1, of which preset, tolerance and deadline may be some. Pictures
-    are the ten observation images, or each SOURCE: a picture, a folder of pictures, observation:0 to observation:9.
+    A METHOD may have options: smoothgrad:samples=200,noise=0.1, of which preset, tolerance and deadline (for all pictures
+    together) may be some. Pictures are the ten observation images, or each SOURCE: a picture, a folder of pictures,
+    observation:0 to observation:9. Plants run on torch whatever --engine says.
 
     With --text the methods are those that score tokens, and the photographs worked examples of question answering by --model,
     "minilm-qa" by default.
@@ -48,42 +51,65 @@ def benchmark(
     def left_out(name: str) -> bool:
         return context.get_parameter_source(name) is click.core.ParameterSource.DEFAULT
 
-    if sources and not left_out("photographs"):
-        raise click.UsageError("--photographs counts observation images and --on names the pictures; leave one of them out")
+    def refuse(*flags: str, beside: str) -> None:
+        for flag in flags:
+            if not left_out({"on": "sources", "json": "as_json"}.get(flag, flag)):
+                raise click.UsageError(f"--{flag} does not go with {beside}; leave one of them out")
+
+    pictures = list(sources) or [f"observation:{n}" for n in range(photographs)]
+    if sources:
+        refuse("photographs", beside="--on, which names the pictures")
+    if markdown:
+        refuse("json", beside="--markdown")
     if text:
-        for name, flag in (("photographs", "--photographs"), ("sources", "--on"), ("engine", "--engine")):
-            if not left_out(name):
-                raise click.UsageError(f"{flag} goes with methods for pictures; leave it out beside --text")
-    elif no_plants and not sources and not photographs:
-        raise click.UsageError("without plants and without photographs there is nothing to grade on")
-    from pellucid.benchmark import asked_for
+        refuse("photographs", "on", "engine", beside="--text, which grades methods for texts")
+        model = "minilm-qa" if left_out("model") else model
+    elif not pictures:
+        refuse("model", "engine", beside="no photographs")
+        if no_plants:
+            raise click.UsageError("without plants and without photographs there is nothing to grade on")
+    from pellucid.benchmark import asked_for, benchmark_text
+    from pellucid.benchmark import benchmark as benchmark_pictures
 
-    if names and not text:
-        asked_for(names)  # what is wrong with it is said before a network is read
-
+    failed: list[dict[str, str]] = []
     with progress(1.0, "plants") as advance:
         if text:
-            from pellucid.benchmark import benchmark_text
-
-            model = "minilm-qa" if left_out("model") else model
             made: Any = benchmark_text(names or None, encoder=model, plants=not no_plants, seed=seed, progress=advance)
         else:
-            from pellucid.benchmark import benchmark as grade_all
-            from pellucid.models.load import load_classifier
-
-            pictures = list(sources) or [f"observation:{n}" for n in range(photographs)]
-            made = grade_all(
-                names or None, model=load_classifier(model).on(engine) if pictures else model, on=pictures or None,
-                plants=not no_plants, seed=seed, progress=advance,
-            )  # fmt: skip
+            asked_for(names or None)  # what is wrong with it is said before a network is read
+            classifier, read = _read(model, engine, pictures, failed) if pictures else (model, None)
+            made = benchmark_pictures(
+                names or None, model=classifier, on=read, plants=not no_plants, seed=seed, progress=advance
+            )
     if as_json:
         said = {"model": model if made.images else None, "images": list(made.images), "seed": seed, "plants": dict(made.plants)}
-        print_json({**said, "grades": [asdict(g) for g in made]})
+        print_json({**said, "grades": [asdict(g) for g in made], "failed": failed})
     elif markdown:
         click.echo(made.markdown())
     else:
         print_table(*made.table())
-    for g in made if not as_json else ():
-        if getattr(g, "failed", ""):
-            click.echo(f"{g.method}: {g.failed}", err=True)
-    return 0
+    for reason in () if markdown else made.failures():
+        click.echo(reason, err=True)
+    return 1 if failed or made.failures() else 0
+
+
+def _read(model: str, engine: str | None, sources: Sequence[str], failed: list[dict[str, str]]) -> tuple[Any, list[str]]:
+    """The network, and the pictures that it can read; of the others it is said why not."""
+    from pellucid.inputs.photograph import expand
+    from pellucid.models.load import load_classifier
+
+    classifier = load_classifier(model).on(engine)
+    read: list[str] = []
+    for source in expand(sources):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they are told when it is read to be explained
+                classifier.read(source)
+        except (ValueError, OSError) as error:
+            failed.append({"source": source, "error": str(error)})
+            click.echo(f"Error: {error}", err=True)
+        else:
+            read.append(source)
+    if not read:
+        raise click.UsageError("none of the pictures can be read")
+    return classifier, read

@@ -20,6 +20,7 @@ from pellucid.methods import methods
 from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
+from pellucid.registry import Contradiction
 from pellucid.stream import MARGIN, Preset
 
 CHUNK = 50
@@ -121,8 +122,8 @@ def lime(
     superpixels; standard errors and `error` do not count on that, and are up to twice too large. There the whole image is
     asked, but not fitted: one sample far from all the others, it would pull at the weights of all superpixels.
 
-    Images of fewer than 85 x 85 pixels are cut into fewer superpixels than 200, unless `segments` says how many: `notes` names
-    their number.
+    Images of fewer than 85 x 85 pixels are cut into fewer superpixels than about 200, unless `segments` says how many: `notes`
+    then has their number.
 
     Extras, besides `fit` and `kernel_range`: `segments`; `segment_weights` and their `segment_errors`, 0 beyond an image's own
     number; `intercept`; `prediction`, the network's for the whole image, beside `local_prediction`, the surrogate's.
@@ -134,10 +135,10 @@ def lime(
     Unlike there, labels are numbered from 0, so the first superpixel is hidden too.
     """
     if segments == 1:
-        raise ValueError(
+        raise Contradiction(
             "lime: segments=1: with one superpixel there is nothing to compare; give 2 or more, or 0 to leave it open"
         )
-    cut = segments or enough(inputs.features.shape[2:])
+    cut, by_number = segments or enough(inputs.features.shape[2:]), segmentation in ("slic", "grid")
     how = Segmentation(
         segmentation, cut, compactness, sigma, scale, min_size, kernel_size, max_dist, ratio, label_map, seed
     )  # fmt: skip
@@ -157,7 +158,7 @@ def lime(
         for n in dict.fromkeys(counts)
     ]
     watch = Watch(model, inputs.features, target, output)
-    fewer = {"segments": str(cut)} if cut < MANY and not segments and segmentation in ("slic", "grid") else {}
+    fewer = {"segments": " / ".join(map(str, dict.fromkeys(counts)))} if cut < MANY and not segments and by_number else {}
     batch = model.batches.images
     together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
     for done in range(0, samples, together):

@@ -128,7 +128,7 @@ def _classifier(rule: Rule, module: torch.nn.Module) -> ImageClassifier:
 
 
 @cache
-def _grown(name: str, seed: int) -> Plant:
+def _grown(name: str, seed: int = 0) -> Plant:
     return grown_from(RULES[name], seed)
 
 
