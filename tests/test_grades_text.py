@@ -1,6 +1,7 @@
 """Grades of methods for text: what finds the words of a rule ahead of what guesses."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 import pellucid as pl
 from pellucid.analysis.passages import examples
 from pellucid.analysis.planted_text import TextPlant, plant_text
+from pellucid.benchmark import Grades
 from pellucid.grades_text import grade_text
 from tests import encoders
 from tests.cli.command import shell
@@ -63,6 +65,22 @@ def test_passages_alone_are_measured_against_random_rankings() -> None:
     assert g.sufficiency.value == pytest.approx(float((kept.chance - kept.values).mean()))
     assert g.rank == (1, 1)
     assert torch.isfinite(torch.tensor(g.passes))
+
+
+def test_a_method_that_cannot_be_asked_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, plant: TextPlant) -> None:
+    def refusing(encoder: pl.TextEncoder, *texts: Any, method: Any, **options: Any) -> pl.TokenScores:
+        if method == "erasure":
+            raise ValueError("it has no mask token")
+        return pl.token_scores(encoder, *texts, method=method, **options)
+
+    monkeypatch.setattr("pellucid.grades_text.token_scores", refusing)
+    rollout, erasure = grade_text(["erasure", "rollout"], [plant])
+    assert erasure.failed == "two_tokens: it has no mask token"
+    assert erasure.rank is erasure.found is None
+    assert (rollout.rank, rollout.failed) == ((1, 1), "")
+    shown = Grades((rollout, erasure), {}).markdown().splitlines()
+    assert shown[-1] == "erasure: two_tokens: it has no mask token"
+    assert shown[3] == "| erasure | - | - | - | - |"
 
 
 def test_the_command(tmp_path) -> None:

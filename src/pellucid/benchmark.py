@@ -76,7 +76,7 @@ class Grades(Sequence[G], Generic[G]):
 
     def failures(self) -> list[str]:
         """Which methods gave no answer somewhere, and why."""
-        return [f"{one.method}: {one.failed}" for one in self.grades if isinstance(one, Grade) and one.failed]
+        return [f"{one.method}: {one.failed}" for one in self.grades if one.failed]
 
     __str__ = __repr__ = _repr_markdown_ = markdown
 

@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from pellucid.analysis.erasure import comprehensiveness, sufficiency
 from pellucid.analysis.planted_text import TextPlant
 from pellucid.analysis.token_scores import TokenMethod, TokenScores, token_scores
-from pellucid.grades import Progress, between, over, places, price, probability_above
+from pellucid.grades import CANNOT, Progress, between, over, places, price, probability_above
 from pellucid.measurement import Interval
 from pellucid.models.text import TextEncoder
 from pellucid.trust import passes
@@ -42,6 +42,8 @@ class TextGrade:
     """A text, a gradient counted as three; in passages, or on plants where there were none."""
     seconds: float
     """A text, on this machine."""
+    failed: str = ""
+    """Why the method gave nothing."""
 
     def row(self) -> dict[str, str]:
         """Its line of a table, by column."""
@@ -60,7 +62,7 @@ def grade_text(
     seed: int = 0,
     progress: Progress = lambda share, what: None,
 ) -> tuple[TextGrade, ...]:
-    """Each method of `token_scores` by name, with its defaults, best first.
+    """Each method of `token_scores` by name, with its defaults, best first. One that cannot be asked is named with the reason.
 
     `encoder` answers the questions of `passages`, each a question and what it is to read. Random rankings, `orders` of them,
     come from `seed`.
@@ -69,11 +71,17 @@ def grade_text(
     for n, (name, mine) in enumerate(raw.items()):
         for plant in plants:
             progress(n / len(raw), f"{name} on {plant.name}")
-            mine.add_plant(plant, name, seed)
+            try:
+                mine.add_plant(plant, name, seed)
+            except CANNOT as error:
+                mine.failed.append(f"{plant.name}: {error}")
         if encoder is not None and passages:
             progress((n + 0.5) / len(raw), f"{name} on passages")
-            mine.add_passages(encoder, passages, name, orders, seed)
-    ranks = places({name: one.scores() for name, one in raw.items()}, seed)
+            try:
+                mine.add_passages(encoder, passages, name, orders, seed)
+            except CANNOT as error:
+                mine.failed.append(f"passages: {error}")
+    ranks = places({name: one.scores(len(plants)) for name, one in raw.items()}, seed)
     grades = [one.grade(name, ranks.get(name)) for name, one in raw.items()]
     progress(1.0, "graded")
     return tuple(sorted(grades, key=lambda g: (g.rank is None, sum(g.rank or (0, 0)), g.method)))
@@ -86,6 +94,7 @@ class _Raw:
     found: dict[str, list[float]] = field(default_factory=dict)
     lost: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     passes: float = 0.0
     seconds: float = 0.0
 
@@ -111,9 +120,10 @@ class _Raw:
         self.seconds, self.passes = (time.perf_counter() - start) / len(scores), passes(scores.work) / len(scores)
         return scores
 
-    def scores(self) -> Float64[np.ndarray, " text"]:
-        """What the method is ranked by."""
-        return np.array([value for one in self.found.values() for value in one] or self.lost, dtype=np.float64)
+    def scores(self, plants: int) -> Float64[np.ndarray, " text"]:
+        """What the method is ranked by; nothing where it did not answer for all of so many plants."""
+        found = [value for one in self.found.values() for value in one] if len(self.found) == plants else []
+        return np.array(found if plants else self.lost, dtype=np.float64)
 
     def grade(self, name: str, rank: tuple[int, int] | None) -> TextGrade:
         return TextGrade(
@@ -125,4 +135,5 @@ class _Raw:
             rank=rank,
             passes=self.passes,
             seconds=self.seconds,
+            failed="; ".join(self.failed),
         )
