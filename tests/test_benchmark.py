@@ -195,6 +195,9 @@ def test_a_map_without_an_order_leaves_no_hole_in_the_table(smooth: pl.ImageClas
     alone = pl.benchmark(["edges"], model=smooth, on=photos[:3], plants=False)["edges"].advantage
     assert alone is not None
     assert edges.advantage.value == pytest.approx(alone.value * 3 / 4)
+    flat = pl.benchmark(["edges"], model=smooth, on=[photos[3]] * 2, plants=False)["edges"]
+    assert flat.randomised is None
+    assert flat.advantage == pl.Interval(0.0, 0.0, 0.0)
 
 
 def test_one_seed_is_for_all_that_is_drawn(smooth: pl.ImageClassifier) -> None:
