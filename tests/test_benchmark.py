@@ -200,6 +200,25 @@ def test_a_map_without_an_order_leaves_no_hole_in_the_table(smooth: pl.ImageClas
     assert flat.advantage == pl.Interval(0.0, 0.0, 0.0)
 
 
+def test_a_map_that_holds_nan_is_worth_nothing_and_leaves_no_hole(
+    smooth: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def holed(*asked: Any, **options: Any) -> pl.Attribution:
+        a = pl.explain(*asked, **options)
+        a.scores[0, :, 3, 3] = torch.nan
+        return a
+
+    images = pictures(smooth, 2)
+    whole = pl.benchmark(["saliency"], model=smooth, on=images[1:], plants=False)["saliency"].advantage
+    monkeypatch.setattr("pellucid.grades.explain", holed)
+    made = pl.benchmark(["saliency"], model=smooth, on=images, plants=False)
+    assert "nan" not in made.markdown()
+    advantage = made["saliency"].advantage
+    assert whole is not None
+    assert advantage is not None
+    assert advantage.value == pytest.approx(whole.value / 2, rel=0.2)
+
+
 def test_one_seed_is_for_all_that_is_drawn(smooth: pl.ImageClassifier) -> None:
     image = pictures(smooth, 2)
     settings = {"given": "smoothgrad:samples=2,seed=5", "drawn": "smoothgrad:samples=2", "none": "saliency"}

@@ -45,7 +45,7 @@ class Grade:
     """The same of the scores' magnitudes, as one sees them who does not mind the sign."""
     by_plant: Mapping[str, float]
     advantage: Interval | None
-    """On photographs, over random orders in deletion, as `trust` has it; 0 for a map that is the same everywhere."""
+    """On photographs, over random orders in deletion, as `trust` has it; 0 for a map that gives no order."""
     randomised: Interval | None
     """What is left of the map with random weights: near 0 is good, 1 does not depend on the model. Mean over the photographs
     whose map is not the same everywhere."""
@@ -156,7 +156,7 @@ class _Raw:
         return np.concatenate(list(self.found.values())) if len(self.found) == plants else np.zeros(0)
 
     def advantages(self) -> list[float]:
-        """A map that is the same everywhere ranks nothing first, which is worth as much as a random order."""
+        """A map that gives no order, for it holds NaN, is worth as much as a random one."""
         return [0.0 if math.isnan(e.advantage.value) else e.advantage.value for e in self.evidence]
 
     def grade(self, name: str, rank: tuple[int, int] | None) -> Grade:
