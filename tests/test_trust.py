@@ -199,6 +199,64 @@ def test_random_weights_are_drawn_once_for_maps_of_one_network(planted, monkeypa
     assert changed.evidence != first.evidence
 
 
+def test_random_orders_are_walked_once_for_maps_of_the_same_images(planted):
+    def alone(images: pl.Images, a: pl.Attribution, **options: Any) -> Trust:
+        return pl.trust(fresh(), images, a, **options)
+
+    def fresh() -> pl.ImageClassifier:
+        grown = planted.model
+        return pl.ImageClassifier(copy.deepcopy(grown.module), grown.size, grown.mean, grown.std, grown.labels)
+
+    model, images = fresh(), planted.images[:3]
+    a = pl.explain(model, images, method="saliency")
+    walked, counts = 0, []
+    for b, budget in ((a, 1), (pl.explain(model, images, method="occlusion", window=4, stride=1), 1), (a, 50), (a, 1)):
+        orders = planned(b, budget).orders
+        after, first = pl.trust(model, images, b, budget=budget), alone(images, b, budget=budget)
+        assert after.evidence == first.evidence
+        assert after.work.backwards == first.work.backwards
+        drawn = 16 if counts else 0  # pictures, for the network with random weights
+        spared = (STEPS - 1) * len(images) * min(orders, walked)
+        assert first.work.forwards - after.work.forwards == drawn + spared
+        walked, counts = max(walked, orders), [*counts, orders]
+    assert counts[1] < counts[0] < counts[2]
+
+    again = pl.trust(model, images, a)
+    for others, b, more in (
+        (planted.images[3:6], pl.explain(model, planted.images[3:6], method="saliency"), {}),
+        (images, pl.explain(model, images, method="saliency", target=[0, 1, 0]), {}),
+        (images, pl.explain(model, images, method="saliency", against=int(1 - a.target[0])), {}),
+        (images, a, {"seed": 3}),
+    ):
+        assert pl.trust(model, others, b, **more).evidence == alone(others, b, **more).evidence
+    lost = replace(a, scores=a.scores.clone())
+    lost.scores[0] = torch.nan
+    new = fresh()
+    assert repr(pl.trust(model, images, lost).evidence) == repr(pl.trust(new, images, lost).evidence)
+    assert pl.trust(new, images, a).evidence == pl.trust(model, images, a).evidence == again.evidence
+
+
+def test_of_a_network_that_changed_nothing_is_remembered(planted):
+    grown = planted.model
+    model = pl.ImageClassifier(copy.deepcopy(grown.module), grown.size, grown.mean, grown.std, grown.labels)
+    images, a = explained(planted, "saliency", 2)
+    before = pl.trust(model, images, a)
+    assert pl.trust(model, images, a).work.forwards < before.work.forwards
+    place, clip = next((name, sub) for name, sub in model.module.named_modules() if isinstance(sub, torch.nn.ReLU))
+    model.module.set_submodule(place, torch.nn.Tanh().eval())
+    other = pl.trust(model, images, a)
+    assert other.work.forwards == before.work.forwards
+    assert other.evidence != before.evidence
+    model.module.set_submodule(place, clip)
+    assert pl.trust(model, images, a).evidence == before.evidence
+    doubled = model.module.register_forward_hook(lambda module, given, logits: 2 * logits)
+    hooked = [pl.trust(model, images, a) for _ in range(2)]
+    assert [one.work.forwards for one in hooked] == [before.work.forwards] * 2, "what a hook refers to cannot be watched"
+    assert hooked[0].evidence != before.evidence
+    doubled.remove()
+    assert pl.trust(model, images, a).evidence == before.evidence
+
+
 def test_the_worst_verdict_speaks_for_all(planted):
     images, a = explained(planted, "saliency", 2)
     t = pl.trust(planted.model, images, a)

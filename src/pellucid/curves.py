@@ -4,7 +4,7 @@ The curve is that of Samek et al., IEEE TNNLS 2017, https://arxiv.org/abs/1509.0
 are the mathematics and the walk that `deletion`, `insertion` and `road` share.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
@@ -151,12 +151,15 @@ def walk(
     null: Null,
     seed: int,
     least_first: bool = False,
+    remembered: MutableMapping[int, Float32[Tensor, "batch point"]] | None = None,
 ) -> Iterator[Curves]:
     """The curves of the maps, then those of one random order after the other.
 
     Signed maps go from the largest score to the most negative, unsigned ones by magnitude; `least_first` goes the other way.
     `known` are the answers at counts that every order shares: they are not asked again, and count as one pass an image. Draw 0
     of the seed is left to the caller, draw 1 breaks ties in the map, the others make random orders: the same for every image.
+    Shuffled `pixels` know nothing of the map, so that another map of the same images and answers has the same curves:
+    `remembered` has those that were walked, by their draw, which cost nothing now, and is given the others.
     """
     maps = attribution.map() if attribution.signed else attribution.map().abs()
     scores = -maps if least_first else maps
@@ -164,6 +167,8 @@ def walk(
     rows = (~unordered).nonzero().flatten().tolist()
     distinct, where = counts.unique(return_inverse=True)
     asked = [(row, place) for row in rows for place, count in enumerate(distinct.tolist()) if count not in known]
+    if remembered is None or null != "pixels" or len(rows) < len(inputs):
+        remembered = {}
 
     def generator(draw: int) -> torch.Generator:
         return torch.Generator().manual_seed(draw_seed(seed, draw))
@@ -186,17 +191,25 @@ def walk(
     def work(curves: int) -> Work:
         ends = len(known) * len(inputs)
         done, planned = (ends + n * len(asked) for n in (curves, 1 + orders))
-        return Work(done + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
+        spared = recalled * len(asked)
+        return Work(done - spared + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
 
     batch = model.batches.images
     together = max(1, CHUNK // batch) * batch
     watch = Watch(model, inputs.features, attribution.target, output, limit=ROUGH)
     unordered_names = unordered_notes(inputs.names, unordered)
+    recalled = 0
     own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))
     chance = own.new_empty(len(inputs), 0, len(counts))
     yield Curves(own, chance, work(1), unordered_names | watch.notes)
     for draw in range(2, 2 + orders if rows else 2):
-        another = curve(lru_cache(maxsize=1)(lambda row, draw=draw: random_order(scores[row], null, generator(draw))))
+        another = remembered.get(draw) if watch.exact else None
+        if another is None:
+            another = curve(lru_cache(maxsize=1)(lambda row, draw=draw: random_order(scores[row], null, generator(draw))))
+            if watch.exact:
+                remembered[draw] = another
+        else:
+            recalled += 1
         chance = torch.cat([chance, another[:, None]], 1)
         yield Curves(own, chance, work(draw), unordered_names | watch.notes)
 
@@ -221,6 +234,7 @@ def exchanged(
     orders: int,
     null: Null,
     seed: int,
+    remembered: MutableMapping[int, Float32[Tensor, "batch point"]] | None = None,
 ) -> Iterator[Measurement]:
     """Areas under the curves on the way from `start` to `end`, pixel by pixel in the order of the map: see `deletion`."""
     pixels = start[0, 0].numel()
@@ -233,7 +247,8 @@ def exchanged(
         return removed(start[row], end[row], order, points)
 
     steps_taken = walk(
-        model, inputs, attribution, build, counts, known, output=output, orders=orders, null=null, seed=seed
+        model, inputs, attribution, build, counts, known,
+        output=output, orders=orders, null=null, seed=seed, remembered=remembered,
     )  # fmt: skip
     for curves in steps_taken:
         yield reading(curves, partial(area, counts=counts), higher_is_better=higher_is_better)

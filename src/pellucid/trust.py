@@ -1,29 +1,30 @@
 """How far an explanation can be trusted: one small, fixed set of evidence on every map, and its plain verdict (`evidence`)."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float32
-from torch import Tensor, nn
+from torch import Tensor
 
 from pellucid.again import again, again_or_by_torch, check_explained
 from pellucid.attribution import Attribution, Work
+from pellucid.curves import Read, exchanged, fills
 from pellucid.evidence import Evidence, Trust, judged, unaccounted
 from pellucid.inputs.baselines import blurred
+from pellucid.inputs.image import Images
 from pellucid.measurement import Interval
 from pellucid.methods import methods, owes_to_chance
-from pellucid.metrics.deletion import deletion
 from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import Engine, ImageClassifier
 from pellucid.models.learned import order
 from pellucid.models.load import load_classifier
 from pellucid.models.randomized import PICTURES, randomized
-from pellucid.models.unchanged import Values
+from pellucid.models.remembered import Memory
 from pellucid.ranks import spearman
 from pellucid.stream import drain
 
@@ -56,9 +57,11 @@ def trust(
 
     It costs at most `budget` times what the explanation cost, or 120 network passes an image where that is more: the method
     runs again with another seed and on a network with random weights, both times with as few samples as the budget asks for,
-    and deletion curves take what is left. Random draws come from `seed`. `progress` is told the share that is done after every
-    batch of work; what it raises ends the work. ValueError for scores that no method made, and for
-    images that are not those that were explained.
+    and deletion curves take what is left. Random draws come from `seed`. What does not depend on the map, the network with
+    random weights and the curves of random orders, is kept for as long as nothing of the network changes: evidence on another
+    map of the same images is what it would be alone, and costs less. `progress` is told the share that is done after every
+    batch of work; what it raises ends the work. ValueError for scores that no method made, and for images that are not those
+    that were explained.
     """
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
     model.check_mode()
@@ -76,15 +79,18 @@ def trust(
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
     pays = passes(attribution.work) * plan.share > WORTH_PREPARING
-    weightless, weights, made = _weightless.of(asked, seed, pays, asked.engine if pays else "torch")
+    memory = asked.memory
+    weightless, weights, made = _weightless(memory, asked, seed, pays, asked.engine if pays else "torch")
     other = again_or_by_torch(
         weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed
     )
     progress(0.4)
-    output = "logit" if attribution.against is not None else "probability"
-    curves = deletion.stream(
-        asked, images, attribution, steps=STEPS, orders=plan.orders, null="pixels", output=output, seed=seed
-    )
+    output: Read = "logit" if attribution.against is not None else "probability"
+    curves = exchanged(
+        asked, images, attribution, images.features, fills(images, "blur"), higher_is_better=False, steps=STEPS, share=1.0,
+        output=output, orders=plan.orders, null="pixels", seed=seed,
+        remembered=_walked(memory, asked, images, attribution, output, seed),
+    )  # fmt: skip
     m = drain(curves, lambda step: progress(0.4 + 0.6 * step.work.fraction))
     progress(1.0)
     runs = [run.work for run in (second, other) if run is not None] + [m.work, made]
@@ -123,27 +129,31 @@ def trust(
     return Trust(tuple(found), work)
 
 
-class _Weightless:
-    """What the next map of the same network is asked with too, since it takes a while: the network with random weights that was
-    asked last, and the order of its own."""
+def _weightless(
+    memory: Memory, model: ImageClassifier, seed: int, prepare: bool, engine: Engine
+) -> tuple[ImageClassifier, float, Work]:
+    """The network with random weights, the order of its own, and what making both cost now."""
+    cost = Work(0, 0, 1.0)
 
-    def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[nn.Module, tuple[Any, Values, ImageClassifier, float]] = WeakKeyDictionary()
+    def make() -> tuple[ImageClassifier, float]:
+        nonlocal cost
+        cost = Work(2 * PICTURES, 0, 1.0)
+        return randomized(model.on("torch"), seed), order(model.module)
 
-    def of(self, model: ImageClassifier, seed: int, prepare: bool, engine: Engine) -> tuple[ImageClassifier, float, Work]:
-        """Both, and what making them cost now."""
-        module = model.module
-        wanted = (seed, prepare, engine, model.against, model.size, model.mean, model.std)
-        kept = self._kept.get(module)
-        if kept is not None and kept[0] == wanted and kept[1].hold():
-            return kept[2], kept[3], Work(0, 0, 1.0)
-        made = replace(randomized(model.on("torch"), seed), prepare=prepare, engine=engine)
-        own = order(module)
-        self._kept[module] = wanted, Values([*module.parameters(), *module.buffers()]), made, own
-        return made, own, Work(2 * PICTURES, 0, 1.0)
+    drawn, own = memory.recall(("weightless", seed, model.against), make)
+    made = memory.recall(
+        ("weightless", seed, model.against, prepare, engine), lambda: replace(drawn, prepare=prepare, engine=engine)
+    )
+    return made, own, cost
 
 
-_weightless = _Weightless()
+def _walked(
+    memory: Memory, model: ImageClassifier, images: Images, attribution: Attribution, output: Read, seed: int
+) -> dict[int, Float32[Tensor, "batch point"]]:
+    """Curves of random orders, by their draw, that another map of these images was compared with."""
+    about = (output, model.against, model.engine, seed, tuple(attribution.target.tolist()))
+    pixels = hashlib.sha256(images.features.contiguous().numpy().data).digest()
+    return memory.recall(("random orders", pixels, *about), dict)
 
 
 @dataclass(frozen=True)

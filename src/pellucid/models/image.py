@@ -26,6 +26,7 @@ from pellucid.models.fit import check_differentiable, count_classes, label_names
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
+from pellucid.models.remembered import Memory
 from pellucid.registry import UnknownName, unknown
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
@@ -93,6 +94,7 @@ class ImageClassifier:
     """How many images a pass takes at once."""
     _preparation: Preparation = field(default_factory=Preparation, init=False, repr=False)
     _compilation: Compilation = field(default_factory=Compilation, init=False, repr=False)
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
@@ -346,6 +348,11 @@ class ImageClassifier:
         if not self.prepare:
             return self._as_it_is
         return self._preparation.of(self._as_it_is, (len(self.mean), *self.size), self._answer, layer)
+
+    @property
+    def memory(self) -> Memory:
+        """What is known of the network as it is now, whichever engine or contrast it was asked with."""
+        return self._memory.of(self.module)
 
     @property
     def _as_it_is(self) -> Prepared:

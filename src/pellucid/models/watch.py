@@ -68,6 +68,11 @@ class Watch:
         self._local = self._model.local(window)
 
     @property
+    def exact(self) -> bool:
+        """Whether all that is still to be asked is asked exactly, so that no answer depends on those before it."""
+        return self._rough is None
+
+    @property
     def lasting(self) -> Float32[Tensor, " image"]:
         """How much of the error may be there in any sum, however many copies: that of integers, which round alike each time."""
         return self.error if self._rough == "int8" else torch.zeros_like(self.error)
