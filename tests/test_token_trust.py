@@ -141,7 +141,7 @@ def test_every_outcome_has_words_for_pictures_and_for_texts():
 @pytest.mark.parametrize("method", METHODS)
 def test_it_costs_no_more_than_the_scores_or_than_its_floor(plant: TextPlant, method: TokenMethod):
     scores = token_scores(plant.encoder, plant.tokens, method=method)
-    spent = token_trust(plant.encoder, scores).work
+    spent = token_trust(replace(plant.encoder), scores).work  # new, so that nothing is remembered
     assert passes(spent) <= max(FLOOR * len(scores), passes(scores.work))
 
 
@@ -149,16 +149,17 @@ def test_erasure_of_a_long_text_asks_the_other_network_for_some_tokens_only(read
     long = "the young queen wrote the letter in 1905 and the bank of the river was no money he read rereading it"
     scores = token_scores(reader, "who wrote the long letter?", long)
     assert len(scores.top(100)) > 30
-    assert passes(token_trust(reader, scores).work) <= max(FLOOR, passes(scores.work))
-    more = token_trust(reader, scores, budget=5)
+    assert passes(token_trust(replace(reader), scores).work) <= max(FLOOR, passes(scores.work))
+    more = token_trust(replace(reader), scores, budget=5)
     assert FLOOR < passes(more.work) <= 5 * passes(scores.work)
 
 
 def test_the_encoder_is_as_it_was_and_the_same_seed_says_the_same(reader: pl.TextEncoder):
     before = copy.deepcopy(reader.module.state_dict())
     scores = token_scores(reader, "who wrote it?", "the young queen wrote the letter.")
-    first, second = (token_trust(reader, scores, seed=4) for _ in range(2))
+    first, second = (token_trust(replace(reader), scores, seed=4) for _ in range(2))
     assert first == second
+    assert [token_trust(reader, scores, seed=4).evidence for _ in range(2)] == [first.evidence] * 2
     assert all(torch.equal(value, before[name]) for name, value in reader.module.state_dict().items())
     shares: list[float] = []
     token_trust(reader, scores, progress=shares.append)

@@ -229,3 +229,38 @@ def test_what_cannot_be_measured_says_so(guesser: pl.TextEncoder):
         sufficiency(guesser, found, shares=())
     with pytest.raises(ValueError, match="orders=-1; 0 for no comparison"):
         sufficiency(guesser, found, orders=-1)
+
+
+# --------------------------------------------------------------------------------------------- what is not asked again
+
+
+def test_random_rankings_are_asked_once_for_scores_of_the_same_texts(reader: pl.TextEncoder):
+    one, other = (token_scores(reader, QUESTION, CONTEXT, method="random", seed=seed) for seed in (0, 1))
+    shorter = token_scores(reader, QUESTION, "the queen wrote the letter.", method="random")
+    elsewhere = token_scores(reader, QUESTION, CONTEXT, method="random", target="the letter")
+    kept = replace(reader)
+
+    def same(metric: object, scores: TokenScores, **options: object) -> int:
+        """Passes that are spared."""
+        after = metric(kept, scores, **options)  # pyright: ignore[reportCallIssue]
+        alone = metric(replace(kept), scores, **options)  # pyright: ignore[reportCallIssue]
+        assert all(torch.equal(after.extras[name], alone.extras[name]) for name in alone.extras)
+        assert torch.equal(after.chance, alone.chance)
+        return alone.work.forwards - after.work.forwards
+
+    assert same(comprehensiveness, one) == 0
+    spared = same(comprehensiveness, other)
+    assert spared > 30
+    assert same(comprehensiveness, one) == spared
+    turned = token_scores(reader, QUESTION, "the young letter wrote the queen in 1905.", method="random", target=one.target)
+    for scores in (shorter, elsewhere, turned):
+        assert same(comprehensiveness, scores) == 0
+    for options in ({"orders": 5}, {"seed": 1}, {"shares": (0.3,)}, {"removal": "delete"}, {"question": True}):
+        assert same(comprehensiveness, one, **options) == 0, options
+    assert same(sufficiency, one) == 0
+    kept = sorter = lively("ForSequenceClassification")
+    of_class = token_scores(sorter, CONTEXT, method="random")
+    assert [same(comprehensiveness, of_class, removal=removal) for removal in ("mask", "delete")] == [0, 0]
+    with torch.no_grad():
+        next(kept.module.parameters()).mul_(1.1)
+    assert same(comprehensiveness, of_class) == 0

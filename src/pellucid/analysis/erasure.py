@@ -1,5 +1,6 @@
 """Comprehensiveness and sufficiency. DeYoung et al., ERASER, ACL 2020, https://arxiv.org/abs/1911.03429, section 4.2"""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,9 +42,10 @@ def comprehensiveness(
 
     `chance` is the same for random rankings, the mean of `orders`, and 95 % of them lie between `chance_low` and `chance_high`;
     each text has the same draws alone as among others. In a short text some random rankings are as good as the best there is,
-    so that none exceeds them: judge by the mean over several texts, for each order `chance_curve.mean((0, 2))`. In `extras`:
-    `shares`, `counts` of tokens (batch share), `curve` of drops (batch share), `chance_curve` (batch order share), and
-    `before`, the probability for the whole text. NaN for a text without a token to remove. The paper takes tokens out, as
+    so that none exceeds them: judge by the mean over several texts, for each order `chance_curve.mean((0, 2))`. They know
+    nothing of the scores: for other scores of the same texts and target they are not asked again. In `extras`: `shares`,
+    `counts` of tokens (batch share), `curve` of drops (batch share), `chance_curve` (batch order share), and `before`, the
+    probability for the whole text. NaN for a text without a token to remove. The paper takes tokens out, as
     `delete` does; by default they are masked, for then none moves and an encoder of this family has seen texts like it.
 
     ValueError for shares that are not above 0 and at most 1, for scores by word, and for what `asked_without` does not know.
@@ -99,17 +101,37 @@ def _measured(
     tokens, target = scores.tokens, scores.target
     able = ranked(tokens, target, removal, question)
     counts = torch.stack([_counts(int(n), shares) for n in able.sum(1)])
-    rows, removed = [torch.arange(len(tokens))], [torch.zeros_like(able)]
-    for row in range(len(tokens)):
-        variants = _variants(scores.scores[row], able[row], counts[row], keep, orders, seed)
-        rows.append(torch.full((len(variants),), row))
-        removed.append(variants)
+    each = zip(scores.scores, able, counts, strict=True)
+    variants = torch.stack([_variants(*one, keep, orders, seed) for one in each])
+    removed = torch.cat([torch.zeros_like(able)[:, None], variants], 1)
+    rows = torch.arange(len(removed)).repeat_interleave(removed.shape[1])
     # in short texts several shares are the same tokens
-    distinct, which = torch.cat([torch.cat(rows)[:, None], torch.cat(removed)], 1).unique(dim=0, return_inverse=True)
-    _, asked = asked_without(encoder, tokens, target, distinct[:, 0], distinct[:, 1:].bool(), removal, progress)
+    distinct, which = torch.cat([rows[:, None], removed.flatten(0, 1)], 1).unique(dim=0, return_inverse=True)
+    which = which.view(removed.shape[:2])
+    drawn = torch.zeros(len(distinct), dtype=torch.bool)
+    drawn[which[:, 1 + len(shares) :]] = True
+    passes = 0
+
+    def ask(some: Bool[Tensor, " variant"]) -> Float32[Tensor, " some"]:
+        nonlocal passes
+        texts, without, before, part = distinct[some, 0], distinct[some, 1:].bool(), passes, int(some.sum())
+        passes += part
+
+        def told(done: float) -> None:
+            if progress is not None:
+                progress((before + done * part) / len(distinct))
+
+        return asked_without(encoder, tokens, target, texts, without, removal, told)[1]
+
+    asked = torch.zeros(len(distinct))
+    if orders:  # they know nothing of the scores, so that other scores of the same texts are compared with the same
+        about = _digest(tokens.ids, tokens.mask, tokens.segments, tokens.masked, target.places, target.words, able, counts)
+        key = ("random rankings", about, target.task, keep, removal, orders, seed)
+        asked[drawn] = encoder.memory.recall(key, lambda: ask(drawn))
+    asked[~drawn] = ask(~drawn)
     probability = asked[which]
-    before, after = probability[: len(tokens)], probability[len(tokens) :]
-    drops = before[:, None, None] - after.view(len(tokens), 1 + orders, len(shares))
+    before, after = probability[:, 0], probability[:, 1:]
+    drops = before[:, None, None] - after.reshape(len(tokens), 1 + orders, len(shares))
     drops = drops.masked_fill(~able.any(1)[:, None, None], torch.nan)
     values = drops.mean(2)
     chance: dict[str, Any] = {}
@@ -122,11 +144,19 @@ def _measured(
         extras["chance_curve"] = drops[:, 1:]
     none = [tokens.names[row][:40] for row in (~able.any(1)).nonzero()[:, 0].tolist()]
     return Measurement(
-        values[:, 0], values[:, 0], values[:, 0], Work(len(asked), 0, 1.0), **chance, extras=extras,
+        values[:, 0], values[:, 0], values[:, 0], Work(passes, 0, 1.0), **chance, extras=extras,
         notes={"no value": f"there is no token to remove in {', '.join(map(repr, none))}"} if none else {},
         unit="probability", higher_is_better=not keep, metric=metric,
         options={"removal": removal, "question": question, "orders": orders, "seed": seed},
     )  # fmt: skip
+
+
+def _digest(*tensors: Tensor | None) -> bytes:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        assert tensor is not None
+        digest.update(f"{tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
+    return digest.digest()
 
 
 def _counts(tokens: int, shares: Sequence[float]) -> Int64[Tensor, " share"]:

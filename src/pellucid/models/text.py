@@ -4,7 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, final
 
@@ -16,6 +16,7 @@ from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module
+from pellucid.models.remembered import Memory
 
 Head = Literal["question_answering", "masked_words", "classification"]
 
@@ -53,6 +54,7 @@ class TextEncoder:
     """What a Request calls it; the fingerprint when none is given."""
     threshold: float = 0.0
     """Question answering says "no answer" when its logit exceeds the best span's by more than this."""
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module) or not hasattr(self.module, "config"):
@@ -82,6 +84,11 @@ class TextEncoder:
             raise ValueError(f"the encoder is in training mode ({type(self.module).__name__}): call module.eval() first")
 
     # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def memory(self) -> Memory:
+        """What is known of the encoder as it is now."""
+        return self._memory.of(self.module)
 
     @property
     def config(self) -> Any:
