@@ -1,6 +1,5 @@
 """How far an explanation can be trusted: one small, fixed set of evidence on every map, and its plain verdict (`evidence`)."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from pellucid.inputs.image import Images
 from pellucid.measurement import Interval
 from pellucid.methods import methods, owes_to_chance
 from pellucid.metrics.seed_stability import other_seed
+from pellucid.models.digest import digest
 from pellucid.models.image import Engine, ImageClassifier
 from pellucid.models.learned import order
 from pellucid.models.load import load_classifier
@@ -152,8 +152,7 @@ def _walked(
 ) -> dict[int, Float32[Tensor, "batch point"]]:
     """Curves of random orders, by their draw, that another map of these images was compared with."""
     about = (output, model.against, model.engine, seed, tuple(attribution.target.tolist()))
-    pixels = hashlib.sha256(images.features.contiguous().numpy().data).digest()
-    return memory.recall(("random orders", pixels, *about), dict)
+    return memory.recall(("random orders", digest([("", images.features)]), *about), dict)
 
 
 @dataclass(frozen=True)

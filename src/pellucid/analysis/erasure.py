@@ -1,6 +1,5 @@
 """Comprehensiveness and sufficiency. DeYoung et al., ERASER, ACL 2020, https://arxiv.org/abs/1911.03429, section 4.2"""
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from pellucid.analysis.token_targets import Removal, TokenTarget, asked_without,
 from pellucid.attribution import Work
 from pellucid.inputs.text import Tokens
 from pellucid.measurement import LEVEL, Measurement
+from pellucid.models.digest import digest
 from pellucid.models.text import TextEncoder
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -125,8 +125,9 @@ def _measured(
 
     asked = torch.zeros(len(distinct))
     if orders:  # they know nothing of the scores, so that other scores of the same texts are compared with the same
-        about = _digest(tokens.ids, tokens.mask, tokens.segments, tokens.masked, target.places, target.words, able, counts)
-        key = ("random rankings", about, target.task, keep, removal, orders, seed)
+        about = {"places": target.places, "words": target.words, "able": able, "counts": counts}
+        about |= {name: getattr(tokens, name) for name in ("ids", "mask", "segments", "masked")}
+        key = ("random rankings", digest(about.items()), target.task, keep, removal, orders, seed)
         asked[drawn] = encoder.memory.recall(key, lambda: ask(drawn))
     asked[~drawn] = ask(~drawn)
     probability = asked[which]
@@ -149,14 +150,6 @@ def _measured(
         unit="probability", higher_is_better=not keep, metric=metric,
         options={"removal": removal, "question": question, "orders": orders, "seed": seed},
     )  # fmt: skip
-
-
-def _digest(*tensors: Tensor | None) -> bytes:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        assert tensor is not None
-        digest.update(f"{tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
-    return digest.digest()
 
 
 def _counts(tokens: int, shares: Sequence[float]) -> Int64[Tensor, " share"]:

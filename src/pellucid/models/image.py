@@ -1,7 +1,6 @@
 """An image classifier: any module from images to logits, and what one must know to show it a picture and read its answer."""
 
 import copy
-import hashlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central, op
 from pellucid.models.batches import BATCH, Batches, Shown
 from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.digest import digest
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
 from pellucid.models.fit import check_differentiable, count_classes, label_names, sequence
@@ -475,11 +475,8 @@ class ImageClassifier:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the weights, their names, and how a picture is read."""
-        digest = hashlib.sha256(repr((self.size, self.mean, self.std, self.crop, self.fit, self.interpolation)).encode())
-        for name, tensor in sorted(self.module.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        reads = (self.size, self.mean, self.std, self.crop, self.fit, self.interpolation)
+        return digest(sorted(self.module.state_dict().items()), repr(reads))
 
 
 def read_output(logits: Float[Tensor, "batch class"], target: Int64[Tensor, " batch"], of: Output) -> Float[Tensor, " batch"]:

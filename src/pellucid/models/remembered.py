@@ -6,8 +6,9 @@ from typing import TypeVar, final
 
 from torch import nn
 
+from pellucid.models.digest import digest
 from pellucid.models.prepared import fit
-from pellucid.models.unchanged import State, Values, tensors_of
+from pellucid.models.unchanged import State, tensors_of
 
 T = TypeVar("T")
 MOST = 32
@@ -19,7 +20,7 @@ class Memory:
     """Findings about a module, for as long as nothing of it has changed."""
 
     def __init__(self) -> None:
-        self._seen: tuple[State, Values] | None = None
+        self._seen: tuple[State, str] | None = None
         self._found: OrderedDict[Hashable, object] = OrderedDict()
 
     def __reduce__(self) -> tuple[type["Memory"], tuple[()]]:
@@ -30,9 +31,11 @@ class Memory:
         answers may come from elsewhere: one with hooks, or with a `forward` of its own."""
         if not fit(module):
             return Memory()
-        if self._seen is None or not (self._seen[0].holds() and self._seen[1].hold()):
+        # subtle: a digest, which takes longer to compare than a copy of all values, but no memory
+        values = digest(("", tensor) for sub in module.modules() for tensor in tensors_of(sub))
+        if self._seen is None or self._seen[1] != values or not self._seen[0].holds():
             self._found.clear()
-            self._seen = State(module), Values([tensor for sub in module.modules() for tensor in tensors_of(sub)])
+            self._seen = State(module), values
         return self
 
     def recall(self, key: Hashable, make: Callable[[], T]) -> T:

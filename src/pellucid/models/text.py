@@ -1,6 +1,5 @@
 """A text encoder of the BERT family: how it reads a text, and one forward pass opened up."""
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
+from pellucid.models.digest import digest
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module
 from pellucid.models.remembered import Memory
@@ -147,11 +147,7 @@ class TextEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the weights, their names, and the vocabulary."""
-        digest = hashlib.sha256(repr(sorted(self.tokenizer.get_vocab().items())).encode())
-        for name, tensor in sorted(self.module.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return digest(sorted(self.module.state_dict().items()), repr(sorted(self.tokenizer.get_vocab().items())))
 
     # ------------------------------------------------------------------------------------------------ reading text
 
