@@ -18,11 +18,11 @@ from shutil import which
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or which("chromium-headless-shell") or "/usr/bin/chromium"
 QUIET = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
-SIZE = {"width": 1280, "height": 800}
+WIDE = 1280
 PATIENCE = 600_000
 """Milliseconds: a dossier of filters takes minutes on a small machine."""
 LARGEST = 250_000
@@ -42,10 +42,11 @@ class Room:
     ready: str
     """What is there once there is something to see; that nothing is going on is seen to besides."""
     schemes: tuple[str, ...] = ("light",)
+    tall: int = 800
 
 
 ROOMS = (
-    Room("images", "?method=grad_cam&method=integrated_gradients", "[data-phase=done] .verdict", ("light", "dark")),
+    Room("images", "?method=grad_cam&method=integrated_gradients", "[data-phase=done] .verdict", ("light", "dark"), 1060),
     Room("filters", "?view=filters&layer=_blocks.10._expand_conv&filter=3", ".grid [data-phase=done]"),
     Room("attention", "?view=attention", "[data-phase=done]"),
     Room("corpus", "?view=corpus&corpusName=shipped", "[data-answered=true]"),
@@ -87,7 +88,8 @@ def lab() -> Iterator[str]:
 
 
 def shot(browser: Browser, address: str, room: Room, scheme: str) -> bytes:
-    context = browser.new_context(viewport=SIZE, color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")  # type: ignore[arg-type]
+    size: ViewportSize = {"width": WIDE, "height": room.tall}
+    context = browser.new_context(viewport=size, color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     if room.name == "corpus":
