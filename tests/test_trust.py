@@ -196,6 +196,14 @@ def test_random_weights_are_drawn_once_for_maps_of_one_network(planted, monkeypa
         next(model.module.parameters()).mul_(1.5)
     changed = pl.trust(model, images, a, seed=5)
     assert drawn == [0, 5, 5], "another weight, another network"
+    pl.trust(model, images, pl.explain(model, images, method="saliency", against=0, target=1), seed=5)
+    assert drawn == [0, 5, 5], "a contrast is read off the same network"
+    lime = pl.explain(model, images, method="lime", samples=400, segments=30)
+    assert pl.trust(model, images, lime, seed=5).evidence == pl.trust(replace(model), images, lime, seed=5).evidence
+    assert drawn == [0, 5, 5, 5], "the new one's"
+    pl.trust(model, images, a)
+    pl.trust(model, images, a, seed=5)
+    assert drawn[4:] == [0, 5], "only the last is kept"
     assert changed.evidence != first.evidence
 
 

@@ -158,8 +158,9 @@ def walk(
     Signed maps go from the largest score to the most negative, unsigned ones by magnitude; `least_first` goes the other way.
     `known` are the answers at counts that every order shares: they are not asked again, and count as one pass an image. Draw 0
     of the seed is left to the caller, draw 1 breaks ties in the map, the others make random orders: the same for every image.
-    Shuffled `pixels` know nothing of the map, so that another map of the same images and answers has the same curves:
-    `remembered` has those that were walked, by their draw, which cost nothing now, and is given the others.
+    Shuffled `pixels` know nothing of the map, so that another map has the same curves where all else is the same (model,
+    images, target, and whatever is given here but the attribution): `remembered` has those that were walked, by their draw,
+    which cost nothing now, and is given the others. It is let alone where answers are not exact or a map has no order.
     """
     maps = attribution.map() if attribution.signed else attribution.map().abs()
     scores = -maps if least_first else maps

@@ -93,7 +93,7 @@ def token_trust(
     advantage = m.values[:, None] - torch.stack([orders.mean(1), orders.amax(1), orders.amin(1)], 1)
     which = ranked(scores.tokens, scores.target, "mask", False)
     _, without = asked_without(encoder, scores.tokens, scores.target, torch.arange(len(scores)), which)
-    weights = encoder.memory.recall("order", lambda: order(encoder.module))
+    weights = encoder.memory.kept("order", lambda: order(encoder.module))
     flat = _flat(scores.scores, which)
     progress(1.0)
     found: list[Evidence] = []

@@ -58,10 +58,10 @@ def trust(
     It costs at most `budget` times what the explanation cost, or 120 network passes an image where that is more: the method
     runs again with another seed and on a network with random weights, both times with as few samples as the budget asks for,
     and deletion curves take what is left. Random draws come from `seed`. What does not depend on the map, the network with
-    random weights and the curves of random orders, is kept for as long as nothing of the network changes: evidence on another
-    map of the same images is what it would be alone, and costs less. `progress` is told the share that is done after every
-    batch of work; what it raises ends the work. ValueError for scores that no method made, and for images that are not those
-    that were explained.
+    random weights and the curves of random orders, is kept for as long as it can be seen that nothing of the network changed:
+    evidence on another map of the same images is what it would be alone, and `work` is less. `progress` is told the share that
+    is done after every batch of work; what it raises ends the work. ValueError for scores that no method made, and for images
+    that are not those that were explained.
     """
     model = model if isinstance(model, ImageClassifier) else load_classifier(model)
     model.check_mode()
@@ -133,18 +133,17 @@ def _weightless(
     memory: Memory, model: ImageClassifier, seed: int, prepare: bool, engine: Engine
 ) -> tuple[ImageClassifier, float, Work]:
     """The network with random weights, the order of its own, and what making both cost now."""
+    last = memory.kept("weightless", dict)  # one: a network is large
     cost = Work(0, 0, 1.0)
-
-    def make() -> tuple[ImageClassifier, float]:
-        nonlocal cost
+    if seed not in last:
+        drawn = randomized(replace(model.on("torch"), against=None), seed)
+        last.clear()
+        last[seed] = drawn, order(model.module)
         cost = Work(2 * PICTURES, 0, 1.0)
-        return randomized(model.on("torch"), seed), order(model.module)
-
-    drawn, own = memory.recall(("weightless", seed, model.against), make)
-    made = memory.recall(
-        ("weightless", seed, model.against, prepare, engine), lambda: replace(drawn, prepare=prepare, engine=engine)
-    )
-    return made, own, cost
+    drawn, own = last[seed]
+    if (prepare, engine) not in last:
+        last[prepare, engine] = replace(drawn, prepare=prepare, engine=engine)
+    return last[prepare, engine].rather_than(model.against), own, cost
 
 
 def _walked(
@@ -152,7 +151,7 @@ def _walked(
 ) -> dict[int, Float32[Tensor, "batch point"]]:
     """Curves of random orders, by their draw, that another map of these images was compared with."""
     about = (output, model.against, model.engine, seed, tuple(attribution.target.tolist()))
-    return memory.recall(("random orders", digest([("", images.features)]), *about), dict)
+    return memory.kept(("random orders", digest([("", images.features)]), *about), dict)
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,9 @@ def test_random_rankings_are_asked_once_for_scores_of_the_same_texts(reader: pl.
 
     def same(metric: object, scores: TokenScores, **options: object) -> int:
         """Passes that are spared."""
-        after = metric(kept, scores, **options)  # pyright: ignore[reportCallIssue]
+        told: list[float] = []
+        after = metric(kept, scores, progress=told.append, **options)  # pyright: ignore[reportCallIssue]
+        assert (told, told[-1]) == (sorted(told), 1.0)
         alone = metric(replace(kept), scores, **options)  # pyright: ignore[reportCallIssue]
         assert all(torch.equal(after.extras[name], alone.extras[name]) for name in alone.extras)
         assert torch.equal(after.chance, alone.chance)

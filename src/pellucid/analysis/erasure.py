@@ -112,24 +112,28 @@ def _measured(
     drawn[which[:, 1 + len(shares) :]] = True
     passes = 0
 
-    def ask(some: Bool[Tensor, " variant"]) -> Float32[Tensor, " some"]:
+    def ask(some: Bool[Tensor, " variant"], before: int = 0) -> Float32[Tensor, " some"]:
         nonlocal passes
-        texts, without, before, part = distinct[some, 0], distinct[some, 1:].bool(), passes, int(some.sum())
+        texts, without, part = distinct[some, 0], distinct[some, 1:].bool(), int(some.sum())
         passes += part
 
         def told(done: float) -> None:
             if progress is not None:
                 progress((before + done * part) / len(distinct))
 
-        return asked_without(encoder, tokens, target, texts, without, removal, told)[1]
+        told(0.0)
+        found = asked_without(encoder, tokens, target, texts, without, removal, told)[1]
+        told(1.0)
+        return found
 
     asked = torch.zeros(len(distinct))
     if orders:  # they know nothing of the scores, so that other scores of the same texts are compared with the same
         about = {"places": target.places, "words": target.words, "able": able, "counts": counts}
         about |= {name: getattr(tokens, name) for name in ("ids", "mask", "segments", "masked")}
-        key = ("random rankings", digest(about.items()), target.task, keep, removal, orders, seed)
-        asked[drawn] = encoder.memory.recall(key, lambda: ask(drawn))
-    asked[~drawn] = ask(~drawn)
+        shown = (encoder.tokenizer.mask_token_id, encoder.tokenizer.pad_token_id)
+        key = ("random rankings", digest(about.items()), target.task, keep, removal, orders, seed, shown)
+        asked[drawn] = encoder.memory.kept(key, lambda: ask(drawn))
+    asked[~drawn] = ask(~drawn, int(drawn.sum()))
     probability = asked[which]
     before, after = probability[:, 0], probability[:, 1:]
     drops = before[:, None, None] - after.reshape(len(tokens), 1 + orders, len(shares))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,11 @@ def digest(named: Iterable[tuple[str, Tensor]], begin: str = "") -> str:
     """SHA-256, as 64 hexadecimal digits, of that text, and of the tensors' names, shapes, number formats and values."""
     found = hashlib.sha256(begin.encode())
     for name, tensor in named:
-        found.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        add_tensor(found, name, tensor)
     return found.hexdigest()
+
+
+def add_tensor(found: Any, name: str, tensor: Tensor) -> None:
+    """Adds a tensor to a hash of hashlib's."""
+    found.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+    found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
