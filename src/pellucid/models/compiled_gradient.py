@@ -111,12 +111,18 @@ def _by_torch(network: Prepared, pictures: Tensor) -> tuple[Tensor, Tensor, Tens
     """The logits, a number for each, and the gradient of their sum of products. ValueError for a network that is not in
     float32."""
     check_float32(network)
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = pictures.clone().requires_grad_()
-        logits = logits_of(network.module(leaf.clone()))
-        each = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
-        (gradient,) = torch.autograd.grad((logits * each).sum(), leaf)
-    return logits.detach(), each, gradient
+    generator = torch.Generator().manual_seed(1)
+    found = []
+    # subtle: one by one, since the engine's memory comes on top of all that torch has once taken
+    for picture in pictures.split(1):
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = picture.clone().requires_grad_()
+            logits = logits_of(network.module(leaf.clone()))
+            each = torch.randn(logits.shape, generator=generator)
+            (gradient,) = torch.autograd.grad((logits * each).sum(), leaf)
+        found.append((logits.detach(), each, gradient))
+    logits, each, gradients = map(torch.cat, zip(*found, strict=True))
+    return logits, each, gradients
 
 
 def _compiled(network: Prepared, shape: tuple[int, ...], pictures: list[list[int]], *, on_a_line: bool) -> tuple[Any, int]:
