@@ -23,7 +23,7 @@ from pellucid.inputs.perturb import Hide, fill
 from pellucid.measurement import LEVEL, Measurement
 from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier
-from pellucid.models.watch import Watch
+from pellucid.models.watch import LIMITS, Watch
 
 LEAST = 5
 """Random orders before a tolerance may stop: fewer are alike by chance too often."""
@@ -197,7 +197,7 @@ def walk(
 
     batch = model.batches.images
     together = max(1, CHUNK // batch) * batch
-    watch = Watch(model, inputs.features, attribution.target, output, limit=ROUGH)
+    watch = Watch(model, inputs.features, attribution.target, output, limits=dict.fromkeys(LIMITS, ROUGH))
     unordered_names = unordered_notes(inputs.names, unordered)
     recalled = 0
     own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import pellucid as pl
+from pellucid.methods.occlusion import SQUARES
 from pellucid.models import watch as watching
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
 from pellucid.models.engine import Compiled, adds_bytes, check_logits
@@ -27,7 +28,7 @@ from pellucid.models.prepared import Prepared
 from pellucid.models.randomized import randomized
 from pellucid.models.watch import LIMITS, PROBES, Watch
 from tests import networks
-from tests.conftest import pictures, wrapped
+from tests.conftest import in_tens, pictures, wrapped
 
 
 def quick(module: nn.Module) -> pl.ImageClassifier:
@@ -359,17 +360,19 @@ class Rough:
 LIMIT = LIMITS["bfloat16"]
 
 
-def asking(rough: Rough, target: Tensor, output: Output) -> Watch:
+def asking(rough: Rough, target: Tensor, output: Output, **options: Any) -> Watch:
     """A watch over it, in place of what the engine would compile."""
     with mock.patch.object(pl.ImageClassifier, "compiled", rough):
-        return Watch(rough.model, pictures(rough.model, len(target)).features, target, output)
+        return Watch(rough.model, pictures(rough.model, len(target)).features, target, output, **options)
 
 
-def watched(offset: float, noise: float, copies: int = 60, output: Output = "logit") -> tuple[Watch, Rough, Tensor, Tensor]:
+def watched(
+    offset: float, noise: float, copies: int = 60, output: Output = "logit", **options: Any
+) -> tuple[Watch, Rough, Tensor, Tensor]:
     """A watch over copies of one image, what it was asked, its answers and the exact ones."""
     model = wrapped(networks.smooth_cnn())
     rough = Rough(model, offset, noise)
-    watch = asking(rough, torch.tensor([1]), output)
+    watch = asking(rough, torch.tensor([1]), output, **options)
     features = torch.rand(copies, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     exact = model.values(features, torch.ones(copies, dtype=torch.long), output)
     answers = torch.cat([watch(part, torch.zeros(len(part), dtype=torch.long)) for part in features.split(7)])
@@ -399,6 +402,42 @@ def test_bfloat16_is_trusted_only_where_it_errs_little_beside_what_the_answers_v
         torch.testing.assert_close(answers, exact, rtol=0, atol=1e-6)
         assert float(watch.error[0]) == 0
         assert rough.asked["float32"] == 60
+
+
+def test_whoever_sums_fewer_answers_is_stricter_and_looks_at_more() -> None:
+    noise = 0.5 * LIMIT * spread()
+    watch, rough, _, _ = watched(offset=0.0, noise=noise, probes=30)
+    assert watch.quick.all()
+    assert watch.asked_twice == 30 <= rough.asked["float32"] < 30 + 7
+    watch, rough, answers, exact = watched(offset=0.0, noise=noise, probes=30, limits={"bfloat16": 0.1 * LIMIT})
+    assert not watch.quick.any()
+    torch.testing.assert_close(answers, exact, rtol=0, atol=1e-6)
+
+
+def test_occlusion_is_stricter_than_lime_and_every_pass_of_an_engine_is_full_and_of_one_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Copies of two images would be asked in two passes wherever one of them needs float32."""
+    assert SQUARES["bfloat16"] < LIMIT
+    assert SQUARES["int8"] == LIMITS["int8"], "asked for by those who are in a hurry"
+    monkeypatch.setattr(Compiled, "has_bfloat16", False)
+    model = in_tens(quick(networks.smooth_cnn()))
+    images = pictures(model, 3)
+    asked: list[list[int]] = []
+
+    def noting(watch: Watch, copies: Tensor, owners: Tensor, corners: Tensor | None = None) -> Tensor:
+        asked.append(owners.tolist())
+        return answer(watch, copies, owners, corners)
+
+    answer = Watch.__call__
+    with mock.patch.object(Watch, "__call__", noting):
+        a, b = (pl.explain(one, images, method="occlusion", target=[0, 1, 2], window=4) for one in (model, model.on("torch")))
+    torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=1e-4)
+    squares = 49  # 4 x 4, every two pixels, of 16 x 16
+    on_engine, on_torch = asked[: len(asked) // 2], asked[len(asked) // 2 :]
+    assert [len(one) for one in on_engine] == [len(one) for one in on_torch] == [10] * 14 + [3 * squares - 140]
+    assert all(len(set(owners)) == 1 for owners in on_engine[:12]), "but for what is left over of each"
+    assert all(len(set(owners)) == 3 for owners in on_torch)
 
 
 def test_each_image_is_trusted_by_its_own_copies() -> None:
@@ -476,7 +515,8 @@ def test_integers_hold_what_the_pictures_seen_do_and_no_more() -> None:
     assert (strong - exact).abs().max() < 0.5 * (faint - exact).abs().max()
 
 
-def test_lime_in_integers_says_so_and_counts_what_lasts() -> None:
+def test_lime_in_integers_says_so_and_counts_what_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Compiled, "has_bfloat16", False)  # what integers are compared with
     model = wrapped(networks.relu_cnn()).on("openvino-int8")
     images, options = pictures(model, 2), {"samples": 400, "segmentation": "grid", "segments": 9, "target": [0, 1]}
     a, b = (pl.explain(one, images, method="lime", **options) for one in (model, model.on("openvino")))

@@ -1,6 +1,6 @@
 """The output of many perturbed copies of a few images, of which only sums matter: less exactly where that does no harm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, final
 
 import torch
@@ -16,16 +16,16 @@ PROBES = 10
 Rough = Literal["bfloat16", "int8"]
 LIMITS: dict[Rough, float] = {"bfloat16": 0.2, "int8": 0.4}
 """The error that is let pass, as a share of how much the answers vary: its square, 4 and 16 %, is what it adds to their
-variance. Whoever sums fewer answers gives less."""
+variance. Whoever sums fewer answers gives others."""
 
 
 @final
 class Watch:
     """Asks for the output of copies of images, and remembers which of the images may be asked about less exactly.
 
-    With `engine="torch"` it is `ImageClassifier.values`. With OpenVINO the first `PROBES` copies of each image are asked in
+    With `engine="torch"` it is `ImageClassifier.values`. With OpenVINO the first `probes` copies of each image are asked in
     float32 and in bfloat16, or in eight-bit integers with `engine="openvino-int8"`. From then on an image is asked about
-    in that, and the mean difference of its probes is taken off, unless the rest of the difference is above `limit` of how much
+    in that, and the mean difference of its probes is taken off, unless the rest of the difference is above a limit of how much
     the exact answers vary; then float32 stays. On a CPU that does not compute in bfloat16 it stays too, and nothing is
     compared.
     """
@@ -37,7 +37,8 @@ class Watch:
         target: Int64[Tensor, " image"],
         output: Output,
         *,
-        limit: float | None = None,
+        limits: Mapping[Rough, float] = LIMITS,
+        probes: int = PROBES,
     ) -> None:
         self._model, self._images, self._target = model, images, target
         self._output: Output = output
@@ -47,7 +48,7 @@ class Watch:
             self._rough = "int8"
         elif self._compiled is not None and self._compiled.has_bfloat16:
             self._rough = "bfloat16"
-        self._limit = limit if limit is not None or self._rough is None else LIMITS[self._rough]
+        self._limits, self._probes = limits, probes
         self._integers: Callable[[Tensor, Precision], Tensor] | None = None
         self._refused = ""
         self._exact: list[list[float]] = [[] for _ in target]
@@ -87,7 +88,7 @@ class Watch:
         if self._compiled is None:
             return self._model.values(copies, self._target[owners], self._output)
         if self._rough == "int8" and self._integers is None:
-            self._quantize(copies[:PROBES])
+            self._quantize(copies[: self._probes])
 
         def ask(which: Bool[Tensor, " copy"] | slice, exactly: bool) -> Tensor:
             wanted = self._target[owners[which]]
@@ -146,8 +147,8 @@ class Watch:
         return {"engine": f"openvino; {said}"}
 
     def _wanting(self, owners: Int64[Tensor, " copy"]) -> Bool[Tensor, " copy"]:
-        """Those that an image still lacks for its `PROBES`."""
-        lacks = [PROBES - len(known) for known in self._exact]
+        """Those that an image still lacks for its `probes`."""
+        lacks = [self._probes - len(known) for known in self._exact]
         wanted = []
         for owner in owners.tolist():
             wanted.append(lacks[owner] > 0)
@@ -155,13 +156,13 @@ class Watch:
         return torch.tensor(wanted)
 
     def _compare(self, owners: list[int], exact: list[float], inexact: list[float]) -> None:
-        assert self._limit is not None
+        assert self._rough is not None
         for owner, one, other in zip(owners, exact, inexact, strict=True):
             self._exact[owner].append(one)
             self._inexact[owner].append(other)
-            if len(self._exact[owner]) == PROBES:
+            if len(self._exact[owner]) == self._probes:
                 answers = torch.tensor(self._exact[owner], dtype=torch.float64)
                 apart = torch.tensor(self._inexact[owner], dtype=torch.float64) - answers
                 error = float(apart.std() / answers.std().clamp(min=1e-30))
-                if error <= self._limit:
+                if error <= self._limits[self._rough]:
                     self.quick[owner], self._offset[owner], self.error[owner] = True, apart.mean(), error
