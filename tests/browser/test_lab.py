@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 import pellucid as pl
 from tests.browser.conftest import PATIENCE, ROOT
@@ -287,6 +287,21 @@ def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path)
     page.reload()
     mapped(page, "grad cam")
     expect(mine).to_have_count(0)
+
+
+def test_what_the_network_says_comes_without_moving_anything(page: Page, lab: str):
+    """Where it will stand, a place of the same height is kept."""
+    waiting: list[Route] = []
+    page.route("**/api/predict", lambda route: waiting.append(route))
+    page.goto(lab)
+    place = page.get_by_role("region", name="Predictions")
+    expect(place.get_by_label("Predictions are being computed")).to_be_visible()
+    mapped(page, "grad cam")
+    before = place.bounding_box()
+    for route in waiting:
+        route.continue_()
+    expect(place.get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
+    assert place.bounding_box() == before
 
 
 def test_a_notice_moves_nothing(page: Page, lab: str):
