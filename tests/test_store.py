@@ -107,7 +107,7 @@ def test_replay_is_on_the_engine_of_the_record(relu: pl.ImageClassifier, made_on
 def test_without_the_engine_of_the_record_torch_replays_what_was_handed_in(
     relu: pl.ImageClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, images = relu.on("openvino"), pictures(relu, 1)
+    model, images = relu.on("openvino"), pictures(relu, 3)
     record = pl.record(model, images, pl.explain(model, images, method="occlusion"))
     plain = replace(relu, prepare=False)
     again = pl.replay(record, plain)

@@ -295,7 +295,7 @@ def test_what_the_network_says_comes_without_moving_anything(page: Page, lab: st
     page.route("**/api/predict", lambda route: waiting.append(route))
     page.goto(lab)
     place = page.get_by_role("region", name="Predictions")
-    expect(place.get_by_label("Predictions are being computed")).to_be_visible()
+    expect(place.get_by_text("Predictions are being computed")).to_be_visible()
     mapped(page, "grad cam")
     before = place.bounding_box()
     for route in waiting:

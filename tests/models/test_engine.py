@@ -414,9 +414,7 @@ def test_whoever_sums_fewer_answers_is_stricter_and_looks_at_more() -> None:
     torch.testing.assert_close(answers, exact, rtol=0, atol=1e-6)
 
 
-def test_occlusion_is_stricter_than_lime_and_every_pass_of_an_engine_is_full_and_of_one_image(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_occlusion_is_stricter_than_lime_and_every_pass_is_full_and_of_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies of two images would be asked in two passes wherever one of them needs float32."""
     assert SQUARES["bfloat16"] < LIMIT
     assert SQUARES["int8"] == LIMITS["int8"], "asked for by those who are in a hurry"
@@ -426,6 +424,7 @@ def test_occlusion_is_stricter_than_lime_and_every_pass_of_an_engine_is_full_and
     asked: list[list[int]] = []
 
     def noting(watch: Watch, copies: Tensor, owners: Tensor, corners: Tensor | None = None) -> Tensor:
+        assert watch._limits is SQUARES
         asked.append(owners.tolist())
         return answer(watch, copies, owners, corners)
 
@@ -433,11 +432,29 @@ def test_occlusion_is_stricter_than_lime_and_every_pass_of_an_engine_is_full_and
     with mock.patch.object(Watch, "__call__", noting):
         a, b = (pl.explain(one, images, method="occlusion", target=[0, 1, 2], window=4) for one in (model, model.on("torch")))
     torch.testing.assert_close(a.scores, b.scores, rtol=1e-3, atol=1e-4)
+    assert a.step == b.step, "one is repeated by the other, see `groups`"
     squares = 49  # 4 x 4, every two pixels, of 16 x 16
     on_engine, on_torch = asked[: len(asked) // 2], asked[len(asked) // 2 :]
-    assert [len(one) for one in on_engine] == [len(one) for one in on_torch] == [10] * 14 + [3 * squares - 140]
+    assert on_engine == on_torch
+    assert [len(one) for one in on_engine] == [10] * 14 + [3 * squares - 140]
     assert all(len(set(owners)) == 1 for owners in on_engine[:12]), "but for what is left over of each"
-    assert all(len(set(owners)) == 3 for owners in on_torch)
+
+
+def test_a_map_of_which_all_squares_were_asked_in_float32_is_exact_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found out about an image comes too late for the pass in which it is found out."""
+    monkeypatch.setattr(Compiled, "has_bfloat16", True)
+    model = quick(networks.smooth_cnn())
+    images, options = pictures(model, 2), {"method": "occlusion", "target": [0, 1]}
+    few = pl.explain(model, images, **options, window=4, stride=4)  # 16 squares
+    assert few.notes["engine"].startswith("openvino; in float32: too few copies to compare precisions by")
+    assert few.work.forwards == 2 + 2 * 16, "nothing is asked twice"
+    assert not few.error.any()
+    one = pl.explain(model, images[0], method="occlusion", target=0, window=4)  # 49 squares, one pass of fifty
+    assert one.notes["engine"].startswith("openvino; in bfloat16, once compared with float32: 1 of 1 images")
+    assert one.work.forwards == 1 + 49 + 20
+    assert not one.error.any()
+    several = pl.explain(model, images, **options, window=4)
+    assert several.work.forwards == 2 + 2 * (49 + 20)
 
 
 def test_each_image_is_trusted_by_its_own_copies() -> None:
@@ -526,7 +543,11 @@ def test_lime_in_integers_says_so_and_counts_what_lasts(monkeypatch: pytest.Monk
         assert 0.98 < torch.corrcoef(torch.stack([got, expected]))[0, 1] < 1 - 1e-9
     watch = Watch(model, images.features, torch.tensor([0, 1]), "probability")
     owners = torch.arange(40) % 2
-    watch(images.features[owners] * torch.rand(40, 1, 1, 1, generator=torch.Generator().manual_seed(0)), owners)
+    copies = images.features[owners] * torch.rand(40, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    watch(copies, owners)
+    assert watch.quick.all()
+    assert not watch.lasting.any(), "so far all were asked in float32"
+    watch(copies, owners)
     assert (watch.lasting > 0).all()
     assert torch.equal(watch.lasting, watch.error)
     exact = Watch(model.on("openvino"), images.features, torch.tensor([0, 1]), "probability")

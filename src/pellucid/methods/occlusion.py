@@ -12,6 +12,7 @@ from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import make_baseline
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
+from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier, Output
 from pellucid.models.watch import LIMITS, Rough, Watch
 
@@ -56,7 +57,7 @@ def occlusion(
     window, stride = window_and_stride(size, window, stride)
     hidden = make_baseline(inputs, fill, blur=window / 2)  # nothing as small as the square is left
     corners = coarse_first(size, window, stride)
-    watch = Watch(model, inputs.features, target, output, limits=SQUARES, probes=PROBES)
+    watch = Watch(model, inputs.features, target, output, limits=SQUARES, probes=PROBES, expected=len(corners))
     watch.squares(window)
     intact = model.values(inputs.features, target, output)
     fallen = torch.zeros(len(inputs), *size, dtype=torch.float64)
@@ -70,8 +71,9 @@ def occlusion(
     copies, held = torch.empty(together, *inputs.features.shape[1:]), [-1] * together
     shown = copies.numpy()
     everything = len(corners) * len(inputs)
-    # subtle: an engine's pass costs the same however few copies are in it, and images may be asked in different precisions
-    turns = torch.arange(len(corners)).split(1 if model.engine == "torch" else together)
+    # subtle: an engine's pass costs the same however few copies are in it, and images may be asked in different precisions;
+    # torch's come in the same order, for what was stopped on one engine is repeated on another by its number of answers
+    turns = torch.arange(len(corners)).split(BATCH)
     numbers = torch.cat([turn.repeat(len(inputs)) for turn in turns])
     each = torch.cat([torch.arange(len(inputs)).repeat_interleave(len(turn)) for turn in turns])
     for start in range(0, everything, together):

@@ -26,8 +26,8 @@ class Watch:
     With `engine="torch"` it is `ImageClassifier.values`. With OpenVINO the first `probes` copies of each image are asked in
     float32 and in bfloat16, or in eight-bit integers with `engine="openvino-int8"`. From then on an image is asked about
     in that, and the mean difference of its probes is taken off, unless the rest of the difference is above a limit of how much
-    the exact answers vary; then float32 stays. On a CPU that does not compute in bfloat16 it stays too, and nothing is
-    compared.
+    the exact answers vary; then float32 stays. On a CPU that does not compute in bfloat16 it stays too, as where so few copies
+    an image are `expected` that comparing would take as long, and nothing is compared.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Watch:
         *,
         limits: Mapping[Rough, float] = LIMITS,
         probes: int = PROBES,
+        expected: int | None = None,
     ) -> None:
         self._model, self._images, self._target = model, images, target
         self._output: Output = output
@@ -49,17 +50,19 @@ class Watch:
         elif self._compiled is not None and self._compiled.has_bfloat16:
             self._rough = "bfloat16"
         self._limits, self._probes = limits, probes
-        self._integers: Callable[[Tensor, Precision], Tensor] | None = None
         self._refused = ""
+        if self._rough and expected is not None and expected <= 2 * probes:
+            self._rough, self._refused = None, "in float32: too few copies to compare precisions by"
+        self._integers: Callable[[Tensor, Precision], Tensor] | None = None
         self._exact: list[list[float]] = [[] for _ in target]
         self._inexact: list[list[float]] = [[] for _ in target]
-        self._offset = torch.zeros(len(target))
+        self._offset, self._settled = torch.zeros(2, len(target))
         self.asked_twice = 0
         """Passes for the comparison alone."""
         self.quick = torch.zeros(len(target), dtype=torch.bool)
         """Images that are asked about less exactly."""
         self.error = torch.zeros(len(target))
-        """Of a single answer, as a share of how much the answers vary; 0 in float32."""
+        """Of a single answer, as a share of how much the answers vary; 0 where all so far were in float32."""
         self._local: Local | str | None = None
         self._begun: dict[Precision, list[Maps]] = {}
 
@@ -106,6 +109,7 @@ class Watch:
         quick = self.quick[owners]
         values[~quick] = ask(~quick, exactly=True)
         values[quick] = ask(quick, exactly=False) - self._offset[owners[quick]]
+        self.error[owners[quick]] = self._settled[owners[quick]]
         probed = self._wanting(owners) & ~quick
         self.asked_twice += int(probed.sum())
         inexact = ask(probed, exactly=False)
@@ -165,4 +169,4 @@ class Watch:
                 apart = torch.tensor(self._inexact[owner], dtype=torch.float64) - answers
                 error = float(apart.std() / answers.std().clamp(min=1e-30))
                 if error <= self._limits[self._rough]:
-                    self.quick[owner], self._offset[owner], self.error[owner] = True, apart.mean(), error
+                    self.quick[owner], self._offset[owner], self._settled[owner] = True, apart.mean(), error
