@@ -29,7 +29,7 @@ def main() -> None:
     who, method, samples, engine = sys.argv[1:]
     model = replace(load_classifier("imagenet"), engine=engine)  # pyright: ignore[reportArgumentType]
     images = model.read("observation:0")
-    part = Part(images, model.targets(images), 0)
+    part = Part(images, model.on("torch").targets(images), 0)
     makers: dict[tuple[str, str], Callable[[ImageClassifier, int], object]] = {
         ("captum", "ig"): lambda model, n: captum_ig(model.module, part, n, None),
         ("captum", "smoothgrad"): lambda model, n: captum_smoothgrad(model.module, part, n, None, 0),
