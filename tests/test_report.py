@@ -58,6 +58,13 @@ def test_a_picture_that_cannot_be_read_is_named_and_left_out(written: tuple[repo
     assert "broken.jpg" in written[0].path.read_text(encoding="utf-8")
 
 
+def test_the_page_says_which_engine_was_asked_for(
+    written: tuple[report.Written, list[tuple[float, str]]], relu: pl.ImageClassifier
+) -> None:
+    assert report._card(relu.on("openvino"))["engine"].startswith("openvino, where it takes the network")
+    assert "torch for all else" not in written[0].path.read_text(encoding="utf-8")
+
+
 def test_progress_rises_to_one(written: tuple[report.Written, list[tuple[float, str]]]) -> None:
     shares = [share for share, _ in written[1]]
     assert shares == sorted(shares)

@@ -286,6 +286,8 @@ def _card(model: ImageClassifier) -> dict[str, str]:
         "reads": f"{model.size[0]} x {model.size[1]} px",
         "weights": model.fingerprint[:16],
     }
+    if model.engine != "torch":
+        about["engine"] = f"{model.engine}, where it takes the network and many passes are asked; torch for all else"
     if model.name in catalog()["models"]:
         entry = catalog()["models"][model.name]
         about = {"model": entry["description"], "licence": entry.get("licence", ""), **about}
