@@ -292,6 +292,19 @@ def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:
         assert a.work.backwards == b.work.backwards
 
 
+@pytest.mark.parametrize(("method", "options"), [("saliency", {}), ("integrated_gradients", {"steps": 12})])
+def test_nothing_is_compiled_for_a_pass_or_two(method: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling the network takes longer than to ask torch for a prediction and the ends of a path."""
+    monkeypatch.setattr(Compiled, "__init__", mock.Mock(side_effect=AssertionError("compiled")))
+    model = quick(networks.Residual())
+    images = pictures(model, 2)
+    a, b = (pl.explain(one, images, method=method, **options) for one in (model, model.on("torch")))
+    torch.testing.assert_close(a.scores, b.scores, rtol=1e-4, atol=1e-6)
+    assert torch.equal(a.target, b.target)
+    with pytest.raises(AssertionError, match="compiled"):
+        model.logits(images.features)
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [

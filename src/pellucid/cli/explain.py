@@ -191,7 +191,7 @@ def one(
         "label": classifier.labels[index],
         "against": a.against,
         "against_label": None if a.against is None else classifier.labels[a.against],
-        "probability": float(classifier.values(images.features, a.target, "probability")),
+        "probability": float(classifier.on("torch").values(images.features, a.target, "probability")),
         "error": a.worst_error,
         "error_name": a.error_name,
         "tolerance_reached": None if asked["tolerance"] is None else method.margin * a.worst_error <= asked["tolerance"],

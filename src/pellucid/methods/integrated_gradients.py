@@ -273,8 +273,9 @@ def _ends(
     target: Int64[Tensor, " batch"],
     output: Output,
 ) -> list[tuple[Point, Point]]:
-    """Where each path starts and where it ends, with the output there."""
-    first, last = model.values(torch.cat([starts, images]), target.repeat(2), output).view(2, -1).tolist()
+    """Where each path starts and where it ends, with the output there: by torch, since for these two passes another engine
+    would have to compile the network once more, without gradients."""
+    first, last = model.on("torch").values(torch.cat([starts, images]), target.repeat(2), output).view(2, -1).tolist()
     return [(Point(0.0, a), Point(1.0, b)) for a, b in zip(first, last, strict=True)]
 
 

@@ -433,7 +433,8 @@ class ImageClassifier:
     def targets(self, images: Images, target: Target = None) -> Int64[Tensor, " batch"]:
         """One class number an image: what was asked for, or the predicted class."""
         if target is None:
-            return self._against(None).logits(images.features).argmax(1)
+            # by torch: another engine would need a second or two to compile the network, for one pass
+            return self._against(None).on("torch").logits(images.features).argmax(1)
         if isinstance(target, Tensor):
             target = target.tolist() if target.ndim else int(target)
         if isinstance(target, str | int):
