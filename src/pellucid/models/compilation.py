@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
-from pellucid.models.engine import Compiled, everything_of, first_line
+from pellucid.models.engine import Compiled, everything_of
+from pellucid.models.errors import first_line
 from pellucid.models.local import Local
 from pellucid.models.prepared import Prepared
 from pellucid.models.unchanged import Values

@@ -16,11 +16,11 @@ from pellucid.models.engine import (
     check_logits,
     compiling,
     filled,
-    first_line,
     logits_of,
     noise_like,
     request_of,
 )
+from pellucid.models.errors import first_line
 from pellucid.models.finite import check_features
 from pellucid.models.prepared import Prepared
 

@@ -19,6 +19,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pellucid.models.bare import written_out
+from pellucid.models.errors import first_line
 from pellucid.models.finite import check_features
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import AGREE, Prepared, scale
@@ -109,11 +111,6 @@ def _answers(request: Any, features: Tensor) -> Tensor:
         torch.from_numpy(request.infer([filled(some)], share_inputs=True)[0][: len(some)]) for some in features.split(TOGETHER)
     ]
     return torch.cat(found)
-
-
-def first_line(error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
 
 
 def filled(some: Tensor) -> NDArray[np.float32]:
@@ -219,7 +216,9 @@ def _read(network: Prepared, shape: tuple[int, ...]) -> Any:
         with compiling, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # subtle: as many images as it will be asked; their number may be a constant of what is traced
-            traced = torch.jit.trace(_Logits(network.module).eval(), torch.zeros(TOGETHER, *shape), check_trace=False)
+            traced = torch.jit.trace(
+                _Logits(written_out(network.module)).eval(), torch.zeros(TOGETHER, *shape), check_trace=False
+            )
             front = FrontEndManager().load_by_framework("pytorch")
             decoder = TorchScriptPythonDecoder(traced)  # subtle: it must live for as long as the graph is being made
             graph = front.convert(front.load(decoder))

@@ -15,6 +15,7 @@ from torch._decomp import get_decompositions
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pellucid.models.bare import written_out
 from pellucid.models.foldable import tracing
 from pellucid.models.folding import twin
 
@@ -44,7 +45,7 @@ def gradient_graph(
     the picture is linear, so it is computed for the start and the step alone, and the sum is taken before its way back.
     ValueError where anything else reads the picture.
     """
-    copied = twin(network)
+    copied = twin(written_out(network))
     if copied is None:
         raise ValueError("the network cannot be copied")
     for parameter in copied.parameters():  # subtle: for channels last, torch's mean over a map is no operation of its own

@@ -31,15 +31,26 @@ class Stopped(Exception):
 
 
 def find_module(module: nn.Module, name: str) -> nn.Module:
-    """The submodule of that name; KeyError with the nearest names otherwise."""
+    """The submodule of that name; KeyError with the nearest names otherwise, ValueError for one that cannot be looked at."""
     modules = dict(module.named_modules())
     if name not in modules or not name:
         raise UnknownName(unknown("layer", name, [n for n in modules if n]))
+    check_open(modules[name])
     return modules[name]
 
 
+def check_open(module: nn.Module) -> None:
+    """ValueError for what torch.jit made of a module."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ValueError(
+            "what torch.jit made of a network lets nobody look at its layers; give the torch.nn.Module that it was made of"
+        )
+
+
 def list_layers(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
-    """The submodules in the order in which they finish, by running them once on `features`."""
+    """The submodules in the order in which they finish, by running them once on `features`; without those that torch.jit made,
+    and those that compute a weight. ValueError for a network that torch.jit made."""
+    check_open(module)
     seen: dict[str, Layer] = {}
 
     def note(name: str, sub: nn.Module) -> Callable[..., None]:
@@ -50,7 +61,9 @@ def list_layers(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
 
         return hook
 
-    handles = [sub.register_forward_hook(note(name, sub)) for name, sub in module.named_modules() if name]
+    handles = [
+        sub.register_forward_hook(note(name, sub)) for name, sub in module.named_modules() if name and _is_layer(name, sub)
+    ]
     try:
         with torch.no_grad():
             module(features)
@@ -60,12 +73,17 @@ def list_layers(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
     return tuple(seen.values())
 
 
+def _is_layer(name: str, sub: nn.Module) -> bool:
+    return name != "" and not isinstance(sub, torch.jit.ScriptModule) and "parametrizations" not in name.split(".")
+
+
 @contextmanager
 def captured(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Inside the `with`, each forward pass leaves the outputs of the named layers in the dictionary, attached to the graph.
 
     ValueError, in the pass, for a layer that runs more than once or does not give one tensor.
     """
+    check_open(module)
     outputs: dict[str, Tensor] = {}
     calls: dict[str, int] = {}
 

@@ -3,7 +3,6 @@
 Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim, Sanity checks for saliency maps, NeurIPS 2018, https://arxiv.org/abs/1810.03292
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import normalised
+from pellucid.models.bare import bare
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import UnknownName, unknown
 
@@ -38,20 +38,23 @@ def randomized(model: ImageClassifier, seed: int, layers: Sequence[str] | None =
     varies on random pictures as much as it did with the learned weights, and the running statistics of redrawn batch norms are
     measured on the same pictures. A layer's draws depend on the seed and the layer alone, so that networks with more and more
     layers redrawn from one seed agree in those that they share. A tensor of zeros, or of one value, stays as it is where it is
-    shuffled.
+    shuffled. What a layer computes from its parameters, as with weight norm, is drawn in place of these.
 
     The paper draws from the distribution that training began with, which a finished network no longer knows. That of its
     framework would not do: batch norm with the statistics 0 and 1, or those of other weights, lets signals die out or explode
     on their way through a deep network, and a probability that is exactly 0 or 1 has no map to compare.
 
-    KeyError for a layer that does not exist, ValueError for one without parameters of its own.
+    KeyError for a layer that does not exist, ValueError for one without parameters of its own, or for a network that cannot be
+    copied.
     """
-    owners = [name for name, sub in model.module.named_modules() if list(sub.parameters(recurse=False))]
-    chosen = owners if layers is None else [_owner(model.module, name, owners) for name in layers]
-    module = copy.deepcopy(model.module)
+    module = bare(model.module)
     modules = dict(module.named_modules())
+    owners = [name for name, sub in modules.items() if list(sub.parameters(recurse=False))]
+    chosen = owners if layers is None else [_owner(modules, name, owners) for name in layers]
     pictures = _placed(module, random_pictures(model))
-    weighing = [name for name in chosen if isinstance(modules[name], nn.Linear | _ConvNd)]
+    weighing = [
+        name for name in chosen if isinstance(sub := modules[name], nn.Linear | _ConvNd) and "weight" in sub._parameters
+    ]
     learned: dict[str, Tensor] = {}
     with torch.inference_mode(False), torch.no_grad():
         with _each_output(modules, weighing, _noting(learned)):
@@ -71,7 +74,7 @@ def stages(model: ImageClassifier, count: int) -> list[tuple[str, ...]]:
     """
     place = {layer.name: n for n, layer in enumerate(model.layers)}
     ordered, at = [], -1
-    for name, sub in model.module.named_modules():
+    for name, sub in bare(model.module).named_modules():
         at = place.get(name, at)  # a module that does not run by itself stands where the one before it does
         own = list(sub.parameters(recurse=False))
         if own:
@@ -95,8 +98,8 @@ def random_pictures(model: ImageClassifier) -> Float32[Tensor, "picture channel 
     return normalised((0.5 + values / 6).clamp(0, 1), model.mean, model.std)
 
 
-def _owner(module: nn.Module, name: str, owners: Sequence[str]) -> str:
-    if name not in dict(module.named_modules()):
+def _owner(modules: dict[str, nn.Module], name: str, owners: Sequence[str]) -> str:
+    if name not in modules:
         raise UnknownName(unknown("layer", name, owners))
     if name not in owners:
         raise ValueError(f"layer {name!r} has no parameters of its own, so there is nothing to redraw; name a layer inside it")
@@ -131,6 +134,11 @@ def _moments(output: Tensor) -> tuple[Tensor, Tensor]:
     mean = output.mean(axes, keepdim=True)
     # subtle: ten times as fast as Tensor.var
     return mean.flatten(), (output - mean).square().mean(axes)
+
+
+def _has_weight(sub: nn.Module) -> bool:
+    """Whether it is a parameter, and not computed in a way of the network's own."""
+    return sub._parameters.get("weight") is not None
 
 
 def _spread(output: Tensor) -> Tensor:
