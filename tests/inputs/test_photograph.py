@@ -127,7 +127,8 @@ REFUSED = {
         ValueError,
         "was handed in by another process; give the picture again",
     ),
-    "None": (lambda _: None, TypeError, "cannot read a NoneType as an image; give a path, a PIL image"),
+    "bytes of no picture": (lambda _: b"hello", ValueError, "what these bytes hold is not a picture in a known format"),
+    "None": (lambda _: None, TypeError, "cannot read a NoneType as an image; give a path, a file's bytes, PIL"),
     "normalised": (
         lambda _: torch.randn(3, 20, 20) * 5,
         ValueError,
@@ -153,6 +154,13 @@ def test_what_cannot_be_read_is_refused_with_the_reason(case: str, tmp_path: Pat
     make, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         open_photograph(make(tmp_path))
+
+
+def test_the_bytes_of_a_file_are_the_picture_in_it(tmp_path: Path, relu: pl.ImageClassifier) -> None:
+    path = save(tmp_path / "a.png", Image.fromarray(gradient()))
+    by_path, by_bytes = relu.read(path), relu.read([path.read_bytes(), path])
+    assert torch.equal(by_bytes.features, by_path.features.expand(2, -1, -1, -1))
+    assert torch.equal(relu.read(by_bytes.sources[0]).features, by_path.features), "found again under its name"
 
 
 def test_a_long_narrow_picture_of_20000_px_is_read(tmp_path: Path) -> None:

@@ -100,20 +100,25 @@ def central(width: int, height: int, size: tuple[int, int], crop: float = 1.0, f
 def open_photograph(source: object) -> tuple[Image.Image, str]:
     """The picture in RGB, upright, and a name for it.
 
-    Takes a path, `observation:N`, a `sha256:` name, PIL, NumPy (height width 3, or height width; uint8, or float in [0, 1]) or
-    a tensor (channel height width; uint8, or float in [0, 1]). Alpha is laid on white, 16 bits become 8, CMYK is converted
-    without a profile, one channel becomes three: each with an ImageWarning, except the last. ValueError for everything else.
+    Takes a path, `observation:N`, a `sha256:` name, the bytes of a file, PIL, NumPy (height width 3, or height width; uint8, or
+    float in [0, 1]) or a tensor (channel height width; uint8, or float in [0, 1]). Alpha is laid on white, 16 bits become 8,
+    CMYK is converted without a profile, one channel becomes three: each with an ImageWarning, except the last. ValueError for
+    everything else.
     """
     if isinstance(source, str | Path):
         return _from_path(str(source))
     if isinstance(source, Image.Image):
         _check_size(*source.size, "the image")
         return _as_rgb(source, "the image"), "image"
+    if isinstance(source, bytes):
+        return decode(BytesIO(source), "what these bytes hold"), "picture"
     if isinstance(source, torch.Tensor):
         return Image.fromarray(_as_uint8(np.asarray(source.detach().cpu()), "the tensor", channels_first=True)), "tensor"
     if isinstance(source, np.ndarray):
         return Image.fromarray(_as_uint8(source, "the array", channels_first=False)), "array"
-    raise TypeError(f"cannot read a {type(source).__name__} as an image; give a path, a PIL image, a NumPy array or a tensor")
+    raise TypeError(
+        f"cannot read a {type(source).__name__} as an image; give a path, a file's bytes, PIL, a NumPy array or a tensor"
+    )
 
 
 def _from_path(source: str) -> tuple[Image.Image, str]:

@@ -133,7 +133,8 @@ class ImageClassifier:
     # ------------------------------------------------------------------------------------------------ reading pictures
 
     def read(self, source: Any) -> Images:
-        """The pictures as the network reads them: a path, `observation:3`, PIL, NumPy, a tensor, or a list of any of these.
+        """The pictures as the network reads them: a path, `observation:3`, a file's bytes, PIL, NumPy, a tensor, or a list
+        of any of these.
 
         A tensor of just the network's size is taken as it is; everything else is cut and resized.
         """
