@@ -50,7 +50,7 @@ def remember(source: object) -> str:
     """A name, `sha256:...`, under which `open_photograph` finds what was handed in, in this process; the last 64 are kept."""
     if isinstance(source, str | Path):
         return str(source)
-    array = np.asarray(source if not isinstance(source, torch.Tensor) else source.detach().cpu())
+    array = _array(source) if isinstance(source, torch.Tensor) else np.asarray(source)
     digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
     name = f"sha256:{digest}"
     _remembered[name] = source
@@ -58,6 +58,11 @@ def remember(source: object) -> str:
     while len(_remembered) > 64:
         _remembered.popitem(last=False)
     return name
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    known = tensor.float() if tensor.dtype == torch.bfloat16 else tensor  # which NumPy has no number format for
+    return np.asarray(known.detach().cpu())
 
 
 def recall(name: str) -> object:
@@ -113,7 +118,7 @@ def open_photograph(source: object) -> tuple[Image.Image, str]:
     if isinstance(source, bytes):
         return decode(BytesIO(source), "what these bytes hold"), "picture"
     if isinstance(source, torch.Tensor):
-        return Image.fromarray(_as_uint8(np.asarray(source.detach().cpu()), "the tensor", channels_first=True)), "tensor"
+        return Image.fromarray(_as_uint8(_array(source), "the tensor", channels_first=True)), "tensor"
     if isinstance(source, np.ndarray):
         return Image.fromarray(_as_uint8(source, "the array", channels_first=False)), "array"
     raise TypeError(

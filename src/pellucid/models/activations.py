@@ -86,7 +86,7 @@ class Activations:
             attentions=self.attentions[:, at, :, :length, :length],
             hidden_states=self.hidden_states[:, at, :length],
             head_outputs=self.head_outputs[:, at, :, :length],
-            outputs={name: value[at, :length] for name, value in self.outputs.items()},
+            outputs={name: value[at] if name == "classes" else value[at, :length] for name, value in self.outputs.items()},
         )
 
     def by_word(self, pooling: Pooling = "mean") -> "Activations":

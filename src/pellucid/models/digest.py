@@ -1,6 +1,7 @@
 """One name for the content of tensors, whatever holds them."""
 
 import hashlib
+import pickle
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,11 +9,17 @@ import torch
 from torch import Tensor
 
 
-def digest(named: Iterable[tuple[str, Tensor]], begin: str = "") -> str:
-    """SHA-256, as 64 hexadecimal digits, of that text, and of the tensors' names, shapes, number formats and values."""
+def digest(named: Iterable[tuple[str, Any]], begin: str = "") -> str:
+    """SHA-256, as 64 hexadecimal digits, of that text, and of the tensors' names, shapes, number formats and values.
+    What is no tensor, such as a module's extra state, counts by what pickle makes of it."""
     found = hashlib.sha256(begin.encode())
     for name, tensor in named:
-        add_tensor(found, name, tensor)
+        if isinstance(tensor, Tensor):
+            add_tensor(found, name, tensor.dequantize() if tensor.is_quantized else tensor)
+        elif isinstance(tensor, tuple | list):
+            found.update(digest([(str(n), one) for n, one in enumerate(tensor)], name).encode())
+        else:
+            found.update(name.encode() + pickle.dumps(tensor))
     return found.hexdigest()
 
 

@@ -21,9 +21,13 @@ class Layer:
     name: str
     kind: str
     shape: tuple[int, ...]
-    """Of one image's output, without the batch axis; empty when the output is not a tensor."""
+    """Of one image's output, without the batch axis; empty when the output is not one tensor with a row for each image."""
     calls: int
     """How often it runs in one forward pass; a reused module has more than one output."""
+
+
+LAST = ("LayerNorm", "Linear")
+"""Kinds that work along the last axis: where their output has a height and a width, its channels come after these."""
 
 
 class Stopped(Exception):
@@ -47,15 +51,23 @@ def check_open(module: nn.Module) -> None:
         )
 
 
-def list_layers(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
-    """The submodules in the order in which they finish, by running them once on `features`; without those that torch.jit made,
-    and those that compute a weight. ValueError for a network that torch.jit made."""
+def list_layers(module: nn.Module, images: Callable[[int], Tensor]) -> tuple[Layer, ...]:
+    """The submodules in the order in which they finish, by running them once on two `images`, or on one where two are too
+    many; without those that torch.jit made, and those that compute a weight. ValueError for a network that torch.jit made."""
     check_open(module)
+    try:
+        return _listed(module, images(2))
+    except Exception:  # whatever: a network may be made for one image at a time
+        return _listed(module, images(1))
+
+
+def _listed(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
     seen: dict[str, Layer] = {}
 
     def note(name: str, sub: nn.Module) -> Callable[..., None]:
         def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+            by_image = isinstance(output, Tensor) and output.ndim > 0 and len(output) == len(features)
+            shape = tuple(output.shape[1:]) if by_image else ()
             calls = seen[name].calls + 1 if name in seen else 1
             seen[name] = Layer(name, type(sub).__name__, shape, calls)
 

@@ -6,11 +6,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Literal, final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ from pellucid.registry import UnknownName, unknown
 
 Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
 Output = Literal["logit", "log_probability", "probability", "loss"]
-Target = str | int | Sequence[str | int] | Tensor | None
+Target = str | int | Sequence[str | int] | Tensor | NDArray[np.integer[Any]] | None
 
 _SEQUENCES = {
     "size": "(height, width) in pixels, such as (224, 224)",
@@ -315,10 +317,12 @@ class ImageClassifier:
         with captured(network.module, [layer]) as outputs:
             for part, wanted in zip(features.split(together), target.split(together), strict=True):
                 with torch.inference_mode(False), torch.enable_grad():
-                    value = read_output(self._run(network, part.detach().clone()), wanted.clone(), of)
+                    value = read_output(self._run(network, part.detach()), wanted.clone(), of)
                     if layer not in outputs:
                         raise ValueError(f"the forward pass does not run through layer {layer!r}")
                     inner = outputs[layer]
+                    if len(inner) != len(part):
+                        raise ValueError(f"layer {layer!r} gave shape {tuple(inner.shape)} for {len(part)} images")
                     gradient = torch.autograd.grad(value.sum(), inner, allow_unused=True)[0] if inner.requires_grad else None
                 if gradient is None:
                     raise ValueError(f"the {of} does not depend on the output of layer {layer!r}; choose one on its way")
@@ -335,7 +339,7 @@ class ImageClassifier:
         KeyError for an unknown layer, ValueError when the pass does not reach it or it does not give one tensor.
         """
         network = self.prepared_for(layer)
-        return run_to(network.module, layer, self.placed(features, network))
+        return run_to(network.module, layer, self._to_run_on(features, network))
 
     @property
     def prepared(self) -> Prepared:
@@ -372,8 +376,13 @@ class ImageClassifier:
         channels_last = self.channels_last if network is None else network.channels_last
         return features.contiguous(memory_format=torch.channels_last) if channels_last else features
 
+    def _to_run_on(self, features: Tensor, network: Prepared) -> Tensor:
+        """The same, as a tensor that the network may write over."""
+        placed = self.placed(features, network)
+        return placed.clone() if placed.data_ptr() == features.data_ptr() and not features.requires_grad else placed
+
     def _answer(self, network: Prepared, features: Tensor) -> Tensor:
-        return self._checked(network.module(self.placed(features, network)))
+        return self._checked(network.module(self._to_run_on(features, network)))
 
     def _checked(self, output: Any) -> Tensor:
         logits = logits_of(output)
@@ -412,7 +421,10 @@ class ImageClassifier:
     def class_index(self, wanted: str | int) -> int:
         """The number of a class given by number or label. KeyError for a label that no class or more than one class has,
         ValueError for one of the `unanswered`."""
-        if isinstance(wanted, int):
+        if isinstance(wanted, bool) or not isinstance(wanted, str | Integral):
+            raise TypeError(f"a class is given by its label or its number, not by {wanted!r}, a {type(wanted).__name__}")
+        if not isinstance(wanted, str):
+            wanted = int(wanted)
             if not 0 <= wanted < len(self.labels):
                 raise IndexError(f"no class {wanted}; the network has {len(self.labels)}, from 0")
             if self.labels[wanted] in self.unanswered:
@@ -436,11 +448,9 @@ class ImageClassifier:
         if target is None:
             # by torch: another engine would need a second or two to compile the network, for one pass
             return self._against(None).on("torch").logits(images.features).argmax(1)
-        if isinstance(target, Tensor):
-            target = target.tolist() if target.ndim else int(target)
-        if isinstance(target, str | int):
-            target = [target] * len(images)
-        indices = [self.class_index(one) for one in target]
+        given: Any = target.tolist() if isinstance(target, Tensor | np.ndarray | np.generic) else target
+        each = [*given] if isinstance(given, Sequence) and not isinstance(given, str) else [given] * len(images)
+        indices = [self.class_index(one) for one in each]
         if len(indices) != len(images):
             raise ValueError(f"{len(indices)} targets for {len(images)} images; give one, or one an image")
         return torch.tensor(indices)
@@ -472,7 +482,7 @@ class ImageClassifier:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The submodules in the order in which they finish in a forward pass."""
-        return list_layers(self.module, self.placed(torch.zeros(1, len(self.mean), *self.size)))
+        return list_layers(self.module, lambda images: self.placed(torch.zeros(images, len(self.mean), *self.size)))
 
     @cached_property
     def fingerprint(self) -> str:

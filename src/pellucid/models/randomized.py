@@ -58,12 +58,12 @@ def randomized(model: ImageClassifier, seed: int, layers: Sequence[str] | None =
     learned: dict[str, Tensor] = {}
     with torch.inference_mode(False), torch.no_grad():
         with _each_output(modules, weighing, _noting(learned)):
-            module(pictures)
+            module(pictures.clone())
         drawn: set[int] = set()
         for name in chosen:
             redraw(modules[name], draw_seed(seed, owners.index(name)), drawn)
         with _measured(modules, chosen), _each_output(modules, weighing, _scaling(learned)):
-            module(pictures)
+            module(pictures.clone())
     return replace(model, module=module, name=f"{model.name} with weights drawn from seed {seed}")
 
 
