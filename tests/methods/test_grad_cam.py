@@ -150,7 +150,11 @@ def test_names_the_layers_that_would_do(small_network: ImageClassifier) -> None:
     ("layer", "message"),
     [
         ("fc", "layer 'fc' gives no maps (channel height width), its output is 3; layers that would do: body, unused"),
-        ("pair", "layer 'pair' gives no maps (channel height width), its output is not one tensor; layers that would do: body"),
+        (
+            "pair",
+            "layer 'pair' gives no maps (channel height width), its output is not one tensor with a row for each image; "
+            "layers that would do: body",
+        ),
         ("never", "the forward pass does not run through layer 'never'; layers that would do: body, unused"),
     ],
 )
