@@ -115,7 +115,9 @@ def test_an_engine_reads_it(way: str) -> None:
 def test_what_a_layer_computes_in_a_way_of_its_own_is_left_at_the_scale_that_it_is_drawn_at() -> None:
     model = model_of(computing(lambda _: Own()))
     images = pictures(model, 1)
-    assert pl.trust(model, images, pl.explain(model, images, method="saliency"))[0].randomised >= 0
+    assert 0 <= pl.trust(model, images, pl.explain(model, images, method="saliency"))[0].randomised <= 1
+    for name, tensor in model.module.named_parameters():
+        assert not torch.equal(randomized(model, 0).module.get_parameter(name), tensor), name
 
 
 def test_a_module_of_plain_weights_is_itself() -> None:

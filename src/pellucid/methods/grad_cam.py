@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
-from pellucid.models.hooks import LAST, Layer, find_module
+from pellucid.models.hooks import Layer, find_module
 from pellucid.models.image import ImageClassifier, Output
 
 
@@ -79,7 +79,7 @@ def mapped_layer(model: ImageClassifier, name: str) -> str:
         raise ValueError(f"the forward pass does not run through layer {name!r}; {such_as(fit)}")
     if not has_maps(layers[name]):
         shape = " x ".join(map(str, layers[name].shape)) or "not one tensor with a row for each image"
-        if layers[name].kind in LAST and len(layers[name].shape) == 3:
+        if layers[name].channels_last:
             shape += ", the channels last"
         raise ValueError(f"layer {name!r} gives no maps (channel height width), its output is {shape}; {such_as(fit)}")
     if layers[name].calls > 1:
@@ -88,7 +88,7 @@ def mapped_layer(model: ImageClassifier, name: str) -> str:
 
 
 def has_maps(layer: Layer) -> bool:
-    return len(layer.shape) == 3 and min(layer.shape[1:]) > 1 and layer.kind not in LAST
+    return layer.gives_maps and min(layer.shape[1:]) > 1
 
 
 def such_as(names: Sequence[str]) -> str:

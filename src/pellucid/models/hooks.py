@@ -25,9 +25,15 @@ class Layer:
     calls: int
     """How often it runs in one forward pass; a reused module has more than one output."""
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether its output has a height and a width before its channels: of a kind that works along the last axis."""
+        return len(self.shape) == 3 and self.kind in ("LayerNorm", "Linear")
 
-LAST = ("LayerNorm", "Linear")
-"""Kinds that work along the last axis: where their output has a height and a width, its channels come after these."""
+    @property
+    def gives_maps(self) -> bool:
+        """Whether its output is channel height width."""
+        return len(self.shape) == 3 and not self.channels_last
 
 
 class Stopped(Exception):
@@ -73,9 +79,7 @@ def _listed(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
 
         return hook
 
-    handles = [
-        sub.register_forward_hook(note(name, sub)) for name, sub in module.named_modules() if name and _is_layer(name, sub)
-    ]
+    handles = [sub.register_forward_hook(note(name, sub)) for name, sub in module.named_modules() if _is_layer(name, sub)]
     try:
         with torch.no_grad():
             module(features)

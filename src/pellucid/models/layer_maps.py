@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from pellucid.models.batches import BATCH
-from pellucid.models.hooks import LAST, Layer, find_module
+from pellucid.models.hooks import Layer, find_module
 from pellucid.models.image import ImageClassifier
 
 LARGEST = 2**25 - 1
@@ -28,9 +28,9 @@ def filter_layer(model: ImageClassifier, name: str) -> Layer:
             f"layer {name!r} runs {layer.calls} times in a forward pass, so its filters have more than one output; "
             "choose a layer that runs once"
         )
-    if len(layer.shape) not in (1, 3) or (len(layer.shape) == 3 and layer.kind in LAST):
+    if len(layer.shape) != 1 and not layer.gives_maps:
         got = f"{' x '.join(map(str, layer.shape))} values" if layer.shape else "no single tensor"
-        got += ", the channels last," if layer.kind in LAST and len(layer.shape) == 3 else ""
+        got += ", the channels last," if layer.channels_last else ""
         raise ValueError(
             f"layer {name!r} ({layer.kind}) gives {got} an image; filters have a map each, filter x height x width, and "
             "units one value each: choose such a layer"
@@ -66,7 +66,7 @@ def responses(
     """How strongly each layer that gives maps responds at each place: the mean magnitude of its filters, by its name, in the
     order of the pass. One pass over one image; a layer that runs more than once, or gives NaN or infinite values, is left out.
     """
-    once = {layer.name for layer in model.layers if layer.calls == 1 and len(layer.shape) == 3 and layer.kind not in LAST}
+    once = {layer.name for layer in model.layers if layer.calls == 1 and layer.gives_maps}
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:

@@ -18,7 +18,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import normalised
-from pellucid.models.bare import bare
+from pellucid.models.bare import bare, written_out
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import UnknownName, unknown
 
@@ -74,7 +74,7 @@ def stages(model: ImageClassifier, count: int) -> list[tuple[str, ...]]:
     """
     place = {layer.name: n for n, layer in enumerate(model.layers)}
     ordered, at = [], -1
-    for name, sub in bare(model.module).named_modules():
+    for name, sub in written_out(model.module).named_modules():
         at = place.get(name, at)  # a module that does not run by itself stands where the one before it does
         own = list(sub.parameters(recurse=False))
         if own:
@@ -134,11 +134,6 @@ def _moments(output: Tensor) -> tuple[Tensor, Tensor]:
     mean = output.mean(axes, keepdim=True)
     # subtle: ten times as fast as Tensor.var
     return mean.flatten(), (output - mean).square().mean(axes)
-
-
-def _has_weight(sub: nn.Module) -> bool:
-    """Whether it is a parameter, and not computed in a way of the network's own."""
-    return sub._parameters.get("weight") is not None
 
 
 def _spread(output: Tensor) -> Tensor:
