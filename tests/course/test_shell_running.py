@@ -38,6 +38,13 @@ def test_a_term(folder: Path) -> None:
     invited = list(csv.DictReader(io.StringIO(codes.read_text(encoding="utf-8-sig"))))
     assert [row["login"] for row in invited] == ["bo@example.edu", "cy@example.edu", "di@example.edu"]
     assert [row["address"] for row in invited] == [f"https://x.edu/?view=course&invitation={row['code']}" for row in invited]
+    for more in (("class.csv",), ("--invite", "cy@example.edu")):
+        refused = run(folder, "roster", *more, "--invitations", "codes.csv")
+        assert refused.returncode == 2
+        assert "codes.csv exists, and its codes are kept nowhere else; name another file" in refused.stderr
+    assert [row["code"] for row in csv.DictReader(io.StringIO(codes.read_text(encoding="utf-8-sig")))] == [
+        row["code"] for row in invited
+    ]
     again = run(folder, "roster", "class.csv", "--json")
     assert json.loads(again.stdout)["unchanged"] == 3
     code = json.loads(run(folder, "roster", "--invite", "CY@example.edu", "--json").stdout)["invitations"][0]["code"]

@@ -84,6 +84,31 @@ def test_company_in_a_batch_changes_nothing(kind: str) -> None:
     assert together.tokens.surfaces(0) == alone.tokens.surfaces(0)
 
 
+def test_a_text_shorter_than_there_are_classes_keeps_what_is_said_of_each() -> None:
+    module = encoders.module("bert", "ForSequenceClassification")
+    module.classifier = torch.nn.Linear(32, 9)  # as many labels as a small topic classifier has
+    encoder = pl.TextEncoder(module.eval(), encoders.tokenizer("bert"))
+    act = encoder.activations(encoder.read(["a", TEXT]))
+    for row, text in enumerate(("a", TEXT)):
+        torch.testing.assert_close(act.row(row).outputs["classes"], encoder.activations(text).outputs["classes"])
+    assert act.row(0).outputs["classes"].shape == (1, 9)
+    assert act.row(0).tokens.ids.shape[1] < 9
+
+
+def test_an_encoder_without_a_mask_token_is_opened_up_all_the_same() -> None:
+    tokenizer = encoders.tokenizer("bert")
+    tokenizer.mask_token = None
+    encoder = pl.TextEncoder(encoders.module("bert", "ForSequenceClassification"), tokenizer)
+    tokens = encoder.read(TEXT)
+    assert tokens.masked is not None
+    assert not tokens.masked.any()
+    assert encoder.activations(tokens).by_word().row(0).tokens.surfaces(0)
+    scores = pl.token_scores(encoder, tokens, method="integrated_gradients", baseline="zero", steps=4)
+    assert scores.scores.isfinite().any()
+    with pytest.raises(ValueError, match="no mask token"):
+        pl.token_scores(encoder, tokens, method="erasure")
+
+
 def test_removing_a_head_is_setting_its_columns_to_zero(kind: str) -> None:
     encoder = encoders.tiny(kind, "ForMaskedLM")
     tokens = encoder.read(TEXT)

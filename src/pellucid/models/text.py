@@ -261,9 +261,11 @@ class TextEncoder:
                 words[row, at] = seen.setdefault(key, before)
                 parts[row, at] = part
                 offsets[row, at] = torch.tensor([start, end])
+        blank = self.tokenizer.mask_token_id
+        masked = torch.zeros_like(mask, dtype=torch.bool) if blank is None else ids == blank
         return Tokens(
             ids, mask, segments, tuple(pairs[i] for i in items), offsets, parts, words,
-            tuple(tuple(e.tokens) for e in encodings), masked=ids == self.tokenizer.mask_token_id, items=tuple(items),
+            tuple(tuple(e.tokens) for e in encodings), masked=masked, items=tuple(items),
         )  # fmt: skip
 
     def _warn_of_unknown(self, tokens: Tokens) -> None:

@@ -29,6 +29,8 @@ def roster(
     The first line of the list names its columns: name (or first name and last name), email, student id, section, login. A list
     with problems is not imported at all; importing one again updates what has changed.
     """
+    if invitations is not None and invitations.exists() and (csv_file or again) and not dry_run:
+        raise click.UsageError(f"{invitations} exists, and its codes are kept nowhere else; name another file")
     if csv_file is None:
         return _invite(folder, url, again, invitations, address, as_json) if again else _members(folder, url, as_json)
     if again:
