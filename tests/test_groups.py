@@ -10,10 +10,10 @@ import torch
 import pellucid as pl
 from pellucid import groups
 from pellucid.again import again
-from pellucid.attribution import STEPS
+from pellucid.attribution import STEPS, TOGETHER
 from pellucid.explain import record
 from pellucid.replay import replay
-from tests.conftest import pictures
+from tests.conftest import in_tens, pictures
 
 COUNT, SIZE = 7, 3
 QUICK: dict[str, dict[str, Any]] = {
@@ -46,12 +46,12 @@ def test_every_image_is_explained_as_it_would_be_alone(name: str, relu: pl.Image
     assert joined.options == together.options
     assert joined.notes == together.notes
     assert torch.equal(joined.target, relu.logits(images.features).argmax(1))
-    assert joined.extras.keys() == together.extras.keys() | {STEPS}
+    assert joined.extras.keys() == together.extras.keys() | {STEPS, TOGETHER}
     for i in range(COUNT):
         alone = pl.explain(relu, images[i], method=name, **options)
         torch.testing.assert_close(joined[i].scores, alone.scores, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(joined[i].error, alone.error, rtol=1e-3, atol=1e-5)
-        assert STEPS not in joined[i].extras
+        assert not {STEPS, TOGETHER} & joined[i].extras.keys()
         for key, value in alone.extras.items():
             wide = joined[i].extras[key]
             kept = wide[tuple(slice(side) for side in value.shape)]
@@ -68,6 +68,7 @@ def test_an_answer_is_about_all_images_and_says_which_have_not_had_their_turn(
         waiting = a.extras[STEPS] == 0
         assert torch.equal(a.error == inf, waiting)
         assert not a.scores[waiting].any()
+        assert a.notes.get("unanswered") == (f"{int(waiting.sum())} of {COUNT} images" if waiting.any() else None)
         fractions.append(a.work.fraction)
         assert a.step == len(fractions)
     assert fractions == sorted(fractions)
@@ -86,13 +87,40 @@ def test_a_tolerance_is_each_groups_own(relu: pl.ImageClassifier, images: pl.Ima
 @pytest.mark.parametrize("name", ["smoothgrad", "integrated_gradients", "occlusion", "saliency"])
 def test_what_was_cut_short_is_run_again_as_it_was(name: str, relu: pl.ImageClassifier, images: pl.Images) -> None:
     a = pl.explain(relu, images, method=name, deadline=1e-9, **QUICK.get(name, {}))
-    assert torch.equal(a.extras[STEPS], torch.ones(COUNT, dtype=torch.long)), "each group's first answer is waited for"
+    assert a.extras[STEPS].tolist() == [1] * SIZE + [0] * (COUNT - SIZE), "only the very first answer is waited for"
     assert again(relu, images, a).scores.equal(a.scores)
     run = replay(record(relu, images, a), model=relu)
     assert run.identical
     assert isinstance(run.attribution, pl.Attribution)
     assert run.attribution.extras[STEPS].equal(a.extras[STEPS])
     assert run.attribution.work == a.work
+
+
+@pytest.mark.parametrize("name", list(pl.methods))
+def test_under_a_deadline_images_take_turns_and_get_what_they_would_alone(
+    name: str, relu: pl.ImageClassifier, images: pl.Images
+) -> None:
+    model, options = in_tens(relu), QUICK.get(name, {})
+    turns = []
+    for a in pl.explain_stream(model, images, method=name, deadline=1e9, **options):
+        turns.append(a.extras[STEPS][:SIZE].tolist())
+    assert all(max(turn) - min(turn) <= 1 for turn in turns[: max(turns[-1])]), "the images of a group improve together"
+    together = [1] * COUNT if pl.methods[name].first > 1 else [SIZE] * (COUNT - 1) + [1]
+    assert a.extras[TOGETHER].tolist() == together
+    for i in range(COUNT):
+        alone = pl.explain(model, images[i], method=name, target=a.target[i : i + 1], **options)
+        torch.testing.assert_close(a[i].scores, alone.scores, rtol=1e-4, atol=1e-5)
+        assert a[i].step == alone.step
+    assert replay(record(model, images, a), model=model).identical
+
+
+def test_a_tolerance_under_a_deadline_is_each_images_own(relu: pl.ImageClassifier, images: pl.Images) -> None:
+    model = in_tens(relu)
+    a = pl.explain(model, images, method="smoothgrad", tolerance=0.3, deadline=1e9)
+    for i in range(COUNT):
+        alone = pl.explain(model, images[i], method="smoothgrad", target=a.target[i : i + 1], tolerance=0.3)
+        assert a[i].step == alone.step
+        assert a[i].scores.equal(alone.scores)
 
 
 def test_cancelling_leaves_the_rest_unbegun(relu: pl.ImageClassifier, images: pl.Images) -> None:

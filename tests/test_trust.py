@@ -16,7 +16,7 @@ from pellucid.measurement import Interval
 from pellucid.models.randomized import randomized
 from pellucid.planted import plants
 from pellucid.trust import FLOOR, ORDERS, STEPS, at_full_length, passes, planned
-from tests.conftest import pictures
+from tests.conftest import in_tens, pictures
 
 trust_module = importlib.import_module("pellucid.trust")
 GOOD = Interval(0.3, 0.2, 0.4)
@@ -288,6 +288,19 @@ def test_a_map_of_one_value_shows_nothing(planted):
     assert empty.verdict == "no better than random"
     assert empty.sentence == "All of its values are the same: it shows nothing."
     assert other.verdict == "holds up"
+
+
+def test_a_map_that_was_never_begun_is_not_said_to_be_wrong(planted):
+    images = planted.images[:3]
+    model = in_tens(planted.model)
+    a = pl.explain(model, images, method="smoothgrad", deadline=1e-9)
+    assert a.error.isinf().tolist() == [False, True, True]
+    assert a.notes == {"unanswered": "2 of 3 images"} == a[1].notes
+    assert a[0].notes == {}
+    first, second, third = pl.trust(model, images, a).evidence
+    assert second.verdict == third.verdict == "has not settled"
+    assert second.sentence == "It is empty, since the time was up before the turn of this picture came."
+    assert first.sentence != second.sentence
 
 
 def test_a_map_of_which_random_weights_leave_nothing_depends_on_the_model(planted, monkeypatch):

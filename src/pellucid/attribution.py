@@ -16,7 +16,12 @@ from pellucid.registry import OptionValue
 Reduction = Literal["sum", "max_abs", "mean_abs", "norm"]
 FORMAT = 1
 STEPS = "steps"
-"""The extra that says, image by image, which answer of its group's stream it is, where images were explained in groups."""
+"""The extra that says, image by image, which answer of its own stream it is, where images were explained in parts; 0 for an
+image whose turn has not come."""
+UNANSWERED = "unanswered"
+"""The note that says how many images those are."""
+TOGETHER = "together"
+"""The extra that says then how many images were explained together with each, itself among them."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,12 @@ class Attribution:
             raise IndexError(f"no image {index} in a batch of {len(self.target)}")
         extras = {k: v[keep] if v.ndim and len(v) == len(self.target) else v for k, v in self.extras.items()}
         step = int(extras.pop(STEPS)) if STEPS in extras else self.step
+        extras.pop(TOGETHER, None)
+        notes = {k: v for k, v in self.notes.items() if k != UNANSWERED or not step}
         return replace(
-            self, scores=self.scores[keep], target=self.target[keep], error=self.error[keep], extras=extras, step=step
-        )
+            self, scores=self.scores[keep], target=self.target[keep], error=self.error[keep], extras=extras, notes=notes,
+            step=step,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.target)

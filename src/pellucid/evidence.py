@@ -19,7 +19,7 @@ Verdict = Literal[
 
 Subject = Literal["picture", "text"]
 """What was explained."""
-Outcome = Verdict | Literal["noise", "empty", "hardly", "unlearned", "unaccounted", "partly"]
+Outcome = Verdict | Literal["noise", "empty", "hardly", "unlearned", "unaccounted", "unanswered", "partly"]
 """A verdict, or what it is for where that has words of its own."""
 
 SAME = 0.9
@@ -91,6 +91,10 @@ _PICTURE: Mapping[Outcome, tuple[str, str]] = {
         "By its own count half of it or more is missing or wrong: its {error_name} is {error:.2g}.",
         "Let it take more steps, or give a tolerance, and look again.",
     ),
+    "unanswered": (
+        "It is empty, since the time was up before the turn of this picture came.",
+        "Give a later deadline, or explain fewer pictures at once.",
+    ),
     "partly": (
         "It repeats, and the pixels that it ranks first matter more to the answer than others do; but much of it is there "
         "with random weights too: so far it shows the picture, not what the network makes of it.",
@@ -144,6 +148,10 @@ _TEXT: Mapping[Outcome, tuple[str, str]] = {
     "unaccounted": (
         "By its own count half of it or more is missing or wrong: its {error_name} is {error:.2g}.",
         "Let it take more steps, and look again.",
+    ),
+    "unanswered": (
+        "They are empty, since the time was up before the turn of this text came.",
+        "Give a later deadline, or explain fewer texts at once.",
     ),
     "partly": (
         "The tokens that it ranks first matter more to the answer than others do; but much of the ranking is there with "
@@ -207,6 +215,8 @@ class Evidence:
             return "hardly" if self.advantage.low > 0 else self.verdict
         if self.verdict == "little to explain" and self.order < LEARNED:
             return "unlearned"
+        if math.isinf(self.error):
+            return "unanswered"
         if self.verdict == "has not settled" and unaccounted(self.error, self.error_name):
             return "unaccounted"
         return "partly" if self.verdict == "holds up" and self.randomised >= MUCH else self.verdict

@@ -45,8 +45,10 @@ def explain(
     of options of the method, which `options` may override. `tolerance` stops as soon as every image's error estimate is that
     small, and lifts the method's bound on its work unless the bound was given; where the error is what to expect over samples,
     it goes on to four fifths of that, so that the tolerance holds in 90 of 100 runs. `deadline` is a number of seconds from
-    this call on, reading the pictures included: no step is begun that would not fit, and the best answer so far is given; the
-    first one is waited for, however long it takes. Many images, more than 22 at 224 x 224, are explained a group at a time, so
+    this call on, reading the pictures and predicting their classes included: no step is begun that would not fit, and the best
+    answer so far is given. Only the first one, about the first image, is waited for however long it takes. Several images take
+    turns then, and where the time is up before the first turn of some, they score 0, their error is infinite, and
+    `notes["unanswered"]` says how many they are. Many images, more than 22 at 224 x 224, are explained a group at a time, so
     that the memory for what a method sums up does not grow with them; each group has its images' share of the time there is.
     `progress` is called with every answer; `cancelled` is asked after each.
     """

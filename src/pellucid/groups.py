@@ -1,7 +1,8 @@
 """Many images, a group at a time: what a method sums up for each takes no more memory for a thousand than for one group."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from math import inf
 from time import monotonic
@@ -12,10 +13,10 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pellucid.attribution import STEPS, Attribution, Work
+from pellucid.attribution import STEPS, TOGETHER, UNANSWERED, Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.models.image import ImageClassifier
-from pellucid.stream import Method, bounded
+from pellucid.stream import Method, Pace, bounded, check_limits
 
 BUDGET = 2**27
 """Bytes that the sums of a group may take."""
@@ -23,11 +24,11 @@ SUMS = 10
 """Times its own size that a method keeps for an image, at most: five sums in float64, as SmoothGrad's variance does."""
 
 Part = tuple[slice, Generator[Attribution, None, None]]
-"""A group, and its answers within limits."""
+"""Images that are explained together, and their answers."""
 
 
 def group_size(inputs: Images) -> int:
-    """Images that are explained together: 22 at 224 x 224, 68 at 128 x 128."""
+    """Images whose sums are held at once: 22 at 224 x 224, 68 at 128 x 128."""
     return max(1, BUDGET // (SUMS * inputs.features[:1].nbytes)) if len(inputs) else 1
 
 
@@ -46,32 +47,56 @@ def answers(
 ) -> Generator[Attribution, None, None]:
     """Every answer of the method within limits, which are those of `bounded`; options are checked before it returns.
 
-    More images than `group_size` are explained one group after the other. An answer then is about all of them too: images
-    whose turn has not come score 0 and have an infinite error. All these answers share their tensors, so that an earlier one
-    changes as the work goes on. A tolerance is each group's own, and a deadline is shared out: each group may take its
-    images' part of what is left. `extras[STEPS]` says which answer of its group's stream an image has.
+    More images than `group_size` are explained one group after the other. With a deadline the images of a group take turns, so
+    many together that the first answer about them takes a batch of the network's: the first answers as long as there is time,
+    better ones in the group's share of what is left. An answer then is about all images: those whose turn has not come score 0
+    and have an infinite error, and `notes` says how many they are. All these answers share their tensors, so that an earlier
+    one changes as the work goes on. A tolerance is for those explained together. `extras[STEPS]` says which answer of its own
+    stream an image has, `extras[TOGETHER]` how many were explained together with it.
     """
-    if len(inputs) <= group_size(inputs):
-        stream = method.stream(model, inputs, target, **options)
+    check_limits(tolerance, deadline)
+    size = group_size(inputs)
+    together = size
+    if deadline is not None and model.engine != "openvino-int8":  # which is calibrated anew for whatever is explained together
+        together = min(size, max(1, model.batches.gradients // method.first))
+    groups = [
+        [(part, method.stream(model, inputs[part], target[part], **options)) for part in _slices(first, last, together)]
+        for first, last in ((group.start, group.stop) for group in _slices(0, len(inputs), size))
+    ]
+    if sum(map(len, groups)) <= 1:
+        stream = groups[0][0][1] if groups else method.stream(model, inputs, target, **options)
         return bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled, since=since, margin=margin)
-    groups = _slices(inputs)
-    streams = [method.stream(model, inputs[group], target[group], **options) for group in groups]
-    begun = monotonic() if since is None else since
+    due = inf if deadline is None else (monotonic() if since is None else since) + deadline
+    enough = -inf if tolerance is None else tolerance / margin
+    return _in_turns(_Joined(target), groups, due, enough, cancelled or (lambda: False))
 
-    def limited() -> Iterator[Part]:
-        for group, stream in zip(groups, streams, strict=True):
-            if group.start and cancelled is not None and cancelled():
-                return
-            due = deadline
-            if deadline is not None:
-                passed = monotonic() - begun
-                due = passed + (deadline - passed) * (group.stop - group.start) / (len(inputs) - group.start)
-            yield (
-                group,
-                bounded(stream, tolerance=tolerance, deadline=due, cancelled=cancelled, since=begun, margin=margin),
-            )
 
-    return _one_after_the_other(target, limited())
+def _in_turns(
+    joined: "_Joined", groups: Sequence[Sequence[Part]], due: float, enough: float, cancelled: Callable[[], bool]
+) -> Generator[Attribution, None, None]:
+    """One answer of each part of a group after the other, until the errors are small enough or the time is up."""
+    pace, left = Pace(), joined.images
+    for parts in groups:
+        images = parts[-1][0].stop - parts[0][0].start
+        share = due if due == inf else monotonic() + (due - monotonic()) * images / left
+        left -= images
+        begun = 0
+        waiting = deque(parts)
+        with ExitStack() as stack:
+            while waiting and (not pace.steps or pace.fits(due if begun < len(parts) else share)):
+                part, stream = waiting.popleft()
+                if begun < len(parts):
+                    stack.enter_context(closing(stream))
+                begun += 1
+                if (answer := pace.take(stream)) is None:
+                    continue
+                yield joined.put(part, answer)
+                if cancelled():
+                    return
+                if answer.worst_error <= enough:
+                    stream.close()
+                else:
+                    waiting.append((part, stream))
 
 
 def repeated(
@@ -82,29 +107,33 @@ def repeated(
     options: Mapping[str, Any],
     before: Attribution,
 ) -> Generator[Attribution, None, None]:
-    """The method's answers, as many as `before` was the result of; in the groups that it was made in."""
+    """The method's answers, as many as `before` was the result of, of the same images together."""
     if STEPS not in before.extras:
         return bounded(method.stream(model, inputs, target, **options), steps=before.step or None)
-    taken = before.extras[STEPS].tolist()
-    parts = (
-        (group, bounded(method.stream(model, inputs[group], target[group], **options), steps=taken[group.start]))
-        for group in _slices(inputs)
-        if taken[group.start]  # else it was cancelled before its turn came
-    )
-    return _one_after_the_other(target, parts)
+    return _as_often(_Joined(target), method, model, inputs, options, before)
 
 
-def _slices(inputs: Images) -> list[slice]:
-    size = group_size(inputs)
-    return [slice(first, min(first + size, len(inputs))) for first in range(0, len(inputs), size)]
+def _as_often(
+    joined: "_Joined",
+    method: Method[..., Attribution],
+    model: ImageClassifier,
+    inputs: Images,
+    options: Mapping[str, Any],
+    before: Attribution,
+) -> Generator[Attribution, None, None]:
+    steps, together = (before.extras[name].tolist() for name in (STEPS, TOGETHER))
+    first = 0
+    while first < len(inputs):
+        part = slice(first, first + max(1, together[first]))
+        if steps[first]:  # else its turn never came
+            stream = method.stream(model, inputs[part], joined.target[part], **options)
+            for answer in bounded(stream, steps=steps[first]):
+                yield joined.put(part, answer)
+        first = part.stop
 
 
-def _one_after_the_other(target: Int64[Tensor, " batch"], parts: Iterable[Part]) -> Generator[Attribution, None, None]:
-    joined = _Joined(target)
-    for group, stream in parts:
-        with closing(stream):
-            for answer in stream:
-                yield joined.put(group, answer)
+def _slices(start: int, stop: int, size: int) -> list[slice]:
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 
 
 @final
@@ -112,7 +141,7 @@ class _Joined:
     """The answers of all groups so far, as one about all images."""
 
     def __init__(self, target: Int64[Tensor, " batch"]) -> None:
-        self._target = target
+        self.target, self.images = target, len(target)
         self._tensors: dict[str, Tensor] = {}
         self._works: dict[int, Work] = {}
         self._notes: dict[str, dict[int, str]] = {}
@@ -121,8 +150,8 @@ class _Joined:
     def put(self, group: slice, answer: Attribution) -> Attribution:
         """The better answer of a group in its place among the others."""
         images = group.stop - group.start
-        steps = torch.full((images,), answer.step)
-        extras = {k: v for k, v in answer.extras.items() if v.ndim and len(v) == images} | {STEPS: steps}
+        turns = {STEPS: torch.full((images,), answer.step), TOGETHER: torch.full((images,), images)}
+        extras = {k: v for k, v in answer.extras.items() if v.ndim and len(v) == images} | turns
         for name, values in {"scores": answer.scores, "error": answer.error, **extras}.items():
             self._place(name, group, values)
         self._works[group.start] = replace(answer.work, fraction=answer.work.fraction * images)
@@ -132,16 +161,19 @@ class _Joined:
         work = Work(
             sum(one.forwards for one in works),
             sum(one.backwards for one in works),
-            sum(one.fraction for one in works) / len(self._target),
+            sum(one.fraction for one in works) / len(self.target),
         )
         self._steps += 1
+        notes = {name: " / ".join(dict.fromkeys(said.values())) for name, said in self._notes.items()}
+        if unanswered := int((self._tensors[STEPS] == 0).sum()):
+            notes[UNANSWERED] = f"{unanswered} of {self.images} images"
         return replace(
             answer,
             scores=self._tensors["scores"],
-            target=self._target,
+            target=self.target,
             error=self._tensors["error"],
             extras={**answer.extras, **{name: self._tensors[name] for name in extras}},
-            notes={name: " / ".join(dict.fromkeys(said.values())) for name, said in self._notes.items()},
+            notes=notes,
             work=work,
             step=self._steps,
         )
@@ -150,7 +182,7 @@ class _Joined:
         """Keeps the values of a group. What it has more of than others, as superpixels, those have 0 of."""
         kept = self._tensors.get(name)
         if kept is None:
-            kept = torch.full((len(self._target), *values.shape[1:]), inf if name == "error" else 0, dtype=values.dtype)
+            kept = torch.full((len(self.target), *values.shape[1:]), inf if name == "error" else 0, dtype=values.dtype)
         kept = _widened(kept, values)
         kept[group] = _widened(values, kept)
         self._tensors[name] = kept

@@ -54,6 +54,7 @@ class Method(Generic[P, T]):
         function: Callable[P, Iterator[T]],
         presets: Mapping[str, Preset] | None = None,
         chance: Callable[[Mapping[str, OptionValue]], bool] | None = None,
+        first: int = 1,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = function.__name__
@@ -62,6 +63,8 @@ class Method(Generic[P, T]):
         self.presets = dict(presets or {})
         for preset in self.presets.values():
             validated(self.name, self.options, preset.options)
+        self.first = first
+        """Passes of the network that the first answer about an image takes."""
         self._function, self._chance = function, chance
 
     def __repr__(self) -> str:
@@ -135,36 +138,59 @@ def bounded(
     """The stream until its worst error is at most `tolerance`, `deadline` seconds have passed, or `cancelled()` is true.
 
     The deadline counts from `since`, a reading of `time.monotonic`, or from the first `next`. Before taking one more step it
-    asks whether the longest step so far would still fit, so that a deadline is kept rather than noticed; the first step is
-    always taken, since without it there is no answer. It prepares what the others use, and no longer counts once there is
-    another. The error has to be `margin` times smaller than the tolerance. `steps` takes that many and no more. However it
-    ends, the generator is closed.
+    asks whether that would still fit (see `Pace`), so that a deadline is kept rather than noticed; the first step is always
+    taken, since without it there is no answer. The error has to be `margin` times smaller than the tolerance. `steps` takes
+    that many and no more. However it ends, the generator is closed.
     """
-    if tolerance is not None and not tolerance > 0:
-        raise ValueError(f"tolerance must be above 0, got {tolerance}")
-    if deadline is not None and not deadline > 0:
-        raise ValueError(f"deadline is a number of seconds above 0, got {deadline}")
-    before = monotonic()
-    start = before if since is None else since
-    longest = 0.0
-    taken = 0
+    check_limits(tolerance, deadline)
+    start = monotonic() if since is None else since
+    pace = Pace()
     try:
-        for step in stream:
-            now = monotonic()
-            longest, taken = max(longest if taken > 1 else 0.0, now - before), taken + 1
+        while not pace.steps or deadline is None or pace.fits(start + deadline):
+            if (step := pace.take(stream)) is None:
+                return
             yield step
-            before = monotonic()
             if tolerance is not None and margin * step.worst_error <= tolerance:
                 return
-            if deadline is not None and before - start + longest > deadline:
-                return
-            if steps is not None and taken >= steps:
+            if steps is not None and pace.steps >= steps:
                 return
             if cancelled is not None and cancelled():
                 return
     finally:
         close: Callable[[], Any] = getattr(stream, "close", lambda: None)
         close()
+
+
+def check_limits(tolerance: float | None, deadline: float | None) -> None:
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance must be above 0, got {tolerance}")
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"deadline is a number of seconds above 0, got {deadline}")
+
+
+@final
+class Pace:
+    """How long a step takes, judged by the longest so far; streams see to it that none is much longer than those before.
+
+    The first prepares what the others use, and no longer counts once there is another.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._longest = 0.0
+
+    def take(self, stream: Iterator[T]) -> T | None:
+        """The stream's next step, timed; None at its end."""
+        before = monotonic()
+        step = next(stream, None)
+        if step is not None:
+            self._longest = max(self._longest if self.steps > 1 else 0.0, monotonic() - before)
+            self.steps += 1
+        return step
+
+    def fits(self, due: float) -> bool:
+        """Whether one more would be done by then, a reading of `time.monotonic`."""
+        return monotonic() + self._longest <= due
 
 
 def drain(stream: Iterator[T], progress: Callable[[T], None] | None = None) -> T:

@@ -113,6 +113,8 @@ def trust(
         verdict = judged(
             advantage, worth, float(randomised[n]), settled, output == "probability", weights, incomplete, bool(flat[n])
         )
+        if error == math.inf:  # a map that was never begun
+            verdict = "has not settled"
         found.append(
             Evidence(
                 verdict=verdict,

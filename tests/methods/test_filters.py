@@ -161,7 +161,7 @@ def test_a_filter_comes_out_in_company_as_it_does_alone(relu: pl.ImageClassifier
 def test_more_than_a_batch_comes_back_in_order_and_every_answer_is_whole(relu: pl.ImageClassifier):
     images = pictures(relu, 4)
     answers = list(pl.filters.stream(relu, "4", [2, 0, 5], images, start="images", steps=7, transforms="none"))
-    assert len(answers) == 4  # two batches, after 5 and after 7 steps
+    assert len(answers) == 14  # two batches, of ten pictures and of two, after each of the steps
     for answer in answers:
         assert answer.filters.tolist() == [2] * 4 + [0] * 4 + [5] * 4
         assert answer.starts == images.names * 3
@@ -171,13 +171,23 @@ def test_more_than_a_batch_comes_back_in_order_and_every_answer_is_whole(relu: p
     assert first.objective[:, 10:].isnan().all()
     assert first.error.tolist()[10:] == [1.0, 1.0]
     assert not first.dead.any()
-    assert [a.work.fraction for a in answers] == pytest.approx([50 / 84, 60 / 84, 80 / 84, 1])
+    assert [a.work.fraction for a in answers] == pytest.approx([
+        (12 * step + done) / 84 for step in range(7) for done in (10, 12)
+    ])  # fmt: skip
     assert not last.objective.isnan().any()
     assert last.points.tolist() == list(range(8))
     assert last.work.forwards == 8 * 12
     assert last.work.backwards == 7 * 12
     alone = pl.filters(relu, "4", [5], images[3], start="images", steps=7, transforms="none")
     torch.testing.assert_close(alone.features[0], last.features[11], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("pictures_at_once", "after"), [(1, [5, 10, 12]), (3, [3, 6, 9, 12]), (8, list(range(1, 13)))])
+def test_the_more_pictures_rise_together_the_fewer_steps_an_answer_takes(
+    pictures_at_once: int, after: list[int], relu: pl.ImageClassifier
+):
+    answers = pl.filters.stream(relu, "4", list(range(pictures_at_once)), steps=12, transforms="none")
+    assert [int(one.points[-1]) for one in answers] == after
 
 
 def test_a_curve_under_transforms_is_that_of_the_standing_picture(relu: pl.ImageClassifier):

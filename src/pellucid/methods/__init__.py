@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ParamSpec, final
 
 from pellucid.attribution import Attribution
+from pellucid.models.batches import BATCH
 from pellucid.registry import OptionValue, Registry
 from pellucid.stream import Method, Preset
 
@@ -19,11 +20,14 @@ class Methods(Registry[Method[..., Attribution]]):
         *,
         presets: Mapping[str, Preset] | None = None,
         chance: Callable[[Mapping[str, OptionValue]], bool] | None = None,
+        first: int = BATCH,
     ) -> Callable[[Callable[P, Iterator[Attribution]]], Method[P, Attribution]]:
-        """`chance` tells whether a seed is asked at all with these options; without, one that there is always is."""
+        """`chance` tells whether a seed is asked at all with these options; without, one that there is always is. `first` says
+        how many passes the first answer about an image takes: under a deadline images are explained together as long as
+        that is a batch."""
 
         def add(function: Callable[P, Iterator[Attribution]]) -> Method[P, Attribution]:
-            method = Method(function, presets, chance)
+            method = Method(function, presets, chance, first)
             self.add(method.name, method)
             return method
 

@@ -14,7 +14,7 @@ from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier
 
 
-@methods.register()
+@methods.register(first=1)
 def edges(model: ImageClassifier, inputs: Images, target: Int64[Tensor, " batch"]) -> Iterator[Attribution]:
     """Sobel magnitude of the image's luminance: a control that explains nothing, however convincing it looks.
 

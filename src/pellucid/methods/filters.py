@@ -18,6 +18,7 @@ from pellucid.inputs.image import Images, displayed, normalised
 from pellucid.inputs.parameterise import coloured, decoloured, from_spectrum, squash, to_spectrum, unsquash
 from pellucid.inputs.wobble import Wobble, moved, movements
 from pellucid.methods.filter_image import FilterImage
+from pellucid.models.batches import BATCH
 from pellucid.models.finite import all_finite
 from pellucid.models.image import ImageClassifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps, together
@@ -28,7 +29,8 @@ Bound = Literal["logistic", "clip", "none"]
 Objective = Literal["mean", "sum", "neuron"]
 
 EVERY = 5
-"""Steps between two answers of one batch: what a cancel waits for."""
+"""Steps between two answers of one batch, at most: what a cancel or a deadline waits for. Of many pictures in a batch fewer, so
+that together they take no more than `BATCH`."""
 
 
 @method(
@@ -101,7 +103,8 @@ def filters(
             _Ascent(model, layer, part, of, coordinates, rate, objective, move, steps)
             for part, of in zip(begins, of_filter.split(together(model, layer)), strict=True)
         ]
-    for until in [*range(EVERY, steps, EVERY), steps]:
+    stride = min(EVERY, max(1, BATCH // min(together(model, layer), len(of_filter))))
+    for until in [*range(stride, steps, stride), steps]:
         for ascent in ascents:
             ascent.advance(until)
             yield _answer(ascents, of_filter, layer, starts * len(wanted), inputs, model, steps)
@@ -191,11 +194,11 @@ class _Ascent:
                     self.place.data.copy_(self.coordinates.clipped(self.place.detach()))
                 self.done += 1
                 self._look()
-        self.features = self.coordinates.features(self.place.detach())
 
     def _look(self) -> None:
         """The curve's value where we are, and the gradient for the next step."""
         features = self.coordinates.features(self.place)
+        self.features = features.detach().clone()  # before a network that writes over its input sees them
         last = self.done == self.steps
         if last or (self.movements is not None and self.done % EVERY == 0):
             with torch.no_grad():

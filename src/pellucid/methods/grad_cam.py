@@ -16,7 +16,7 @@ from pellucid.models.hooks import Layer, find_module
 from pellucid.models.image import ImageClassifier, Output
 
 
-@methods.register()
+@methods.register(first=1)
 def grad_cam(
     model: ImageClassifier,
     inputs: Images,

@@ -14,7 +14,7 @@ from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier, Output
 
 
-@methods.register()
+@methods.register(first=1)
 def input_x_gradient(
     model: ImageClassifier,
     inputs: Images,

@@ -29,6 +29,7 @@ FLOOR = 1e-4
 
 
 @methods.register(
+    first=GRADIENT_BATCH,
     presets={
         "course": Preset(
             {"steps": 10, "rule": "left", "baseline": "black", "multiply": False, "output": "logit"},

@@ -23,8 +23,10 @@ from pellucid.models.watch import Watch
 from pellucid.registry import Contradiction
 from pellucid.stream import MARGIN, Preset
 
-CHUNK = 50
-"""Samples of an image between two answers; refitting then costs little beside them."""
+CHUNK = 30
+"""Samples of an image between two answers; refitting then costs little beside them. The first answers come sooner."""
+SURE = 0.93
+"""In how many of the runs that are looked at once `MARGIN` is kept to, so that with several looks it is nine of ten."""
 MANY, FEW = 200, 4
 LEAST = 36
 """Pixels of a superpixel, on average, at least: hidden in its own mean colour, one of four pixels of a digit looks as before,
@@ -103,8 +105,8 @@ def lime(
 
     Unit: output per superpixel shown rather than hidden, with sign. Superpixels are hidden at random, the network is asked,
     and a ridge regression is fitted to what it says, each sample weighed by the cosine kernel of section 3.3; the first sample
-    is the image itself. The fit is refined from running sums after every 50 samples, of several images after fewer, 10 each at
-    least, so that an answer does not take longer the more images there are.
+    is the image itself. The fit is refined from running sums, first after 10 samples, then 20 and then 30 later, of several
+    images after fewer, 10 each at least, so that an answer does not take longer the more images there are.
 
     `error` is how far the weights are expected to be from those of endless samples, relative to their length: 0.1 means by a
     tenth of themselves. It is made of their standard errors, the spread over seeds, and of what the ridge penalty still
@@ -160,9 +162,11 @@ def lime(
     watch = Watch(model, inputs.features, target, output)
     fewer = {"segments": " / ".join(map(str, dict.fromkeys(counts)))} if cut < MANY and not segments and by_number else {}
     batch = model.batches.images
-    together = max(BATCH, CHUNK // len(inputs) // BATCH * BATCH)
-    for done in range(0, samples, together):
-        rows = min(together, samples - done)
+    first, most = (max(BATCH, n // len(inputs) // BATCH * BATCH) for n in (batch, max(batch, CHUNK)))
+    done = rows = 0
+    while done < samples:
+        # no answer takes much longer than those before it, so that a deadline can be kept
+        rows = min(rows + first, most, samples - done)
         drawn = [group.draw(rows) for group in groups]
         parts = [
             (i, part) for group, seen in zip(groups, drawn, strict=True) for i in group.members for part in seen.split(batch)
@@ -178,7 +182,8 @@ def lime(
         ])  # fmt: skip
         for group, seen, own in zip(groups, drawn, values.split([rows * len(g.members) for g in groups]), strict=True):
             group.add(seen, own.view(-1, rows).T)
-        work = Work((done + rows) * len(inputs) + watch.asked_twice, 0, (done + rows) / samples)
+        done += rows
+        work = Work(done * len(inputs) + watch.asked_twice, 0, done / samples)
         yield replace(_answer(groups, maps, target, output, alpha, work, watch.lasting), notes=fewer | watch.notes)
 
 
@@ -295,14 +300,16 @@ class Surrogate:
     adjusted_fit: Float64[Tensor, " image"]
 
 
-def strays(segments: int) -> float:
-    """What the expected square of the error is to be multiplied by where few weights share it, 1 from twelve on.
+def strays(sharing: float, freedom: float) -> float:
+    """What the expected square of the error is to be multiplied by where few weights share it, or few samples tell the noise.
 
-    So that its `MARGIN` is passed in one of ten runs at most: the fewer the weights, the less their errors even out.
+    So that its `MARGIN` is passed in one of ten runs at most, of those looked at several times: the fewer weights err each on
+    its own, the less their errors even out, and the fewer degrees of freedom are left, the less is known of the noise itself.
+    1 from sixteen such weights on, where there are samples enough.
     """
-    from scipy.special import chdtri  # late: a slow import
+    from scipy.special import fdtri  # late: a slow import
 
-    return max(1.0, float(chdtri(segments, 0.1)) / segments / MARGIN**2)
+    return max(1.0, float(fdtri(sharing, max(1.0, freedom), SURE)) / MARGIN**2)
 
 
 @final
@@ -341,8 +348,9 @@ class Sums:
         inverse = torch.cholesky_inverse(factor)
         b = torch.cholesky_solve(self.xwy, factor)
         residual = (self.ywy - 2 * (b * self.xwy).sum(0) + (b * (self.xwx @ b)).sum(0)).clamp(min=0)
-        # the diagonal of (X'WX + alpha)^-1 X'W2X (X'WX + alpha)^-1, which rounding may bring below 0 where alpha is tiny
-        variance = (inverse @ self.xwwx * inverse).sum(1).clamp(min=0)
+        # (X'WX + alpha)^-1 X'W2X (X'WX + alpha)^-1; rounding may bring its diagonal below 0 where alpha is tiny
+        between = inverse @ self.xwwx @ inverse
+        variance = between.diagonal().clamp(min=0)
         total, squared = self.xwx[0, 0], self.xwwx[0, 0]
         # with H the hat matrix, E[residual] / noise = tr (I - H)'W(I - H) = tr W - tr HW - alpha tr of the weights' variance
         freedom = total - (inverse * self.xwwx).sum() - alpha * variance[1:].sum()
@@ -354,7 +362,10 @@ class Sums:
         # b = (I - B) b_endless + noise, with B of the penalty: |B b_endless| : |(I - B) b_endless| is about |B| : |I - B|
         taken = alpha * inverse[1:, 1:]
         shrinkage = taken.square().sum() / (torch.eye(len(taken)) - taken).square().sum()
-        spread = strays(len(taken)) * variance[1:].sum() * noise / b[1:].square().sum(0)
+        # errors that move together are as one (Satterthwaite 1946); samples are counted as if all weighed alike (Kish 1965)
+        sharing = variance[1:].sum() ** 2 / between[1:, 1:].square().sum()
+        factor = strays(float(sharing), float(freedom * total / squared))
+        spread = factor * variance[1:].sum() * noise / b[1:].square().sum(0)
         return Surrogate(
             weights=b[1:],
             errors=(variance[1:, None] * noise).sqrt(),

@@ -14,7 +14,7 @@ from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier
 
 
-@methods.register()
+@methods.register(first=1)
 def random(
     model: ImageClassifier,
     inputs: Images,

@@ -16,13 +16,14 @@ from pellucid.stream import Preset
 
 
 @methods.register(
+    first=1,
     presets={
         "course": Preset(
             {"output": "loss", "magnitude": True},
             view={"scale": "minmax"},
             description="Magnitude of the loss gradient, largest channel, scaled to 0..1 per image.",
         )
-    }
+    },
 )
 def saliency(
     model: ImageClassifier,

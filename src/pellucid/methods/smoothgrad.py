@@ -17,7 +17,7 @@ from torch import Tensor
 from pellucid.attribution import Attribution, Reduction, Work
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
-from pellucid.models.batches import BATCH
+from pellucid.models.batches import BATCH, GRADIENT_BATCH
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import ImageClassifier, Output
 from pellucid.stream import Preset
@@ -32,13 +32,14 @@ NO_SIGNAL = 100.0
 
 
 @methods.register(
+    first=GRADIENT_BATCH,
     presets={
         "course": Preset(
             {"statistic": "magnitude", "samples": 500, "noise": 0.4, "noise_rule": "inverse_square", "output": "loss"},
             view={"scale": "minmax"},
             description="Mean magnitude of the loss gradient over 500 noisy copies, largest channel, scaled to 0..1 per image.",
         )
-    }
+    },
 )
 def smoothgrad(
     model: ImageClassifier,
@@ -92,7 +93,10 @@ def smoothgrad(
     running = Moments(inputs.features, highest=4 if statistic == "variance" else 2)
     gradients_of = Gradients(model, output)
     answered = 1  # the spread, and with it the error, needs two copies of every image
-    for copies, owners in noisy_copies(inputs.features, deviation, samples, seed, antithetic, model.batches.images):
+    batches = model.batches
+    # a first answer after fewer, so that a deadline can be kept
+    drawn = noisy_copies(inputs.features, deviation, samples, seed, antithetic, batches.images, batches.gradients)
+    for copies, owners in drawn:
         _, gradients = gradients_of(copies, target[owners])
         each = sampled(gradients, statistic)
         running.add(each.unflatten(0, (-1, together)).mean(1) if antithetic else each, owners[::together])
@@ -138,14 +142,18 @@ def noisy_copies(
     seed: int,
     antithetic: bool = False,
     together: int = BATCH,
+    first: int | None = None,
 ) -> Iterator[tuple[Float32[Tensor, "copy channel height width"], Int64[Tensor, " copy"]]]:
     """`samples` noisy copies of every image, so many together, with the number of the image that each is a copy of.
+
+    The `first` may be fewer.
 
     Antithetic copies lie side by side in a batch.
     """
     generator = torch.Generator().manual_seed(seed)
     signs = (1, -1) if antithetic else (1,)
-    copies, owners = features.new_empty(together, *features.shape[1:]), []
+    size = together if first is None else first // len(signs) * len(signs)
+    copies, owners = features.new_empty(size, *features.shape[1:]), []
     for sample in range(len(signs), samples + 1, len(signs)):
         draw = torch.randn(features.shape[1:], generator=generator)
         for owner, (image, scale) in enumerate(zip(features, deviation.tolist(), strict=True)):
@@ -153,9 +161,9 @@ def noisy_copies(
                 torch.add(image, draw, alpha=sign * scale, out=copies[len(owners)])
                 owners.append(owner)
             last = sample == samples and owner == len(features) - 1
-            if len(owners) == together or last:  # an even number, so no pair is torn apart
+            if len(owners) == len(copies) or last:  # an even number, so no pair is torn apart
                 yield copies[: len(owners)], torch.tensor(owners)
-                copies, owners = torch.empty_like(copies), []
+                copies, owners = features.new_empty(together, *features.shape[1:]), []
 
 
 def sampled(gradients: Float32[Tensor, "*any"], statistic: Statistic) -> Float32[Tensor, "*any"]:
