@@ -95,3 +95,22 @@ def test_names_are_checked_before_any_work(relu):
     m = pl.measure(relu, images, a, metric="rank_agreement", others="saliency")
     assert m.values.isnan().all()
     assert m.notes["no value"] == "others='saliency' names no method besides saliency"
+
+
+def test_an_answer_comes_with_every_answer_of_another_method_and_settles_with_the_last(relu):
+    images = pictures(relu, 1)
+    a = pl.explain(relu, images, method="saliency")
+    names = ("smoothgrad", "integrated_gradients")
+    answers = list(pl.metrics["rank_agreement"].stream(relu, images, a, others=",".join(names), samples=80))
+    each = [
+        len(list(pl.explain_stream(relu, images, method=name, **light(pl.methods[name], 80, contrast=False)))) for name in names
+    ]
+    assert min(each) > 1
+    assert len(answers) == sum(each)
+    assert [m.worst_error for m in answers] == [torch.inf] * (len(answers) - 1) + [0]
+    fractions = [m.work.fraction for m in answers]
+    assert fractions == sorted(fractions)
+    assert fractions[each[0] - 1] == 0.5
+    passes = [m.work.backwards for m in answers]
+    assert passes == sorted(passes)
+    assert passes[-1] == 160

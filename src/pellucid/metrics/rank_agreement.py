@@ -1,10 +1,12 @@
 """Rank agreement with other methods. Krishna et al., The disagreement problem, 2022, https://arxiv.org/abs/2202.01602"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import torch
+from jaxtyping import Float32
 from pydantic import Field
+from torch import Tensor
 
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
@@ -58,27 +60,42 @@ def rank_agreement(
         reason = f"others={others!r} names no method besides {attribution.method}"
         yield Measurement(nothing, nothing, nothing, Work(0, 0, 1.0), notes={"no value": reason})
         return
-    for number, (name, method) in enumerate(chosen.items(), start=1):
-        work = Work(work.forwards, work.backwards, number / len(chosen))
+    for number, (name, method) in enumerate(chosen.items()):
+        spent, known, shared = work, correlations, overlaps
         try:
-            other = method(model, inputs, attribution.target, **light(method, samples, attribution.against is not None))
+            options = light(method, samples, attribution.against is not None)
+            # every answer of the other method is one here, so that no step takes as long as a method
+            for other in method.stream(model, inputs, attribution.target, **options):
+                more, share = other.work, (number + other.work.fraction) / len(chosen)
+                work = Work(spent.forwards + more.forwards, spent.backwards + more.backwards, share)
+                theirs = other.map().abs()
+                known = torch.cat([correlations, spearman(magnitudes, theirs)[:, None]], 1)
+                shared = torch.cat([overlaps, top_overlap(magnitudes, theirs, TOP)[:, None]], 1)
+                if more.fraction < 1:
+                    yield _measured(known, shared, [*compared, name], notes, work)
         except (ValueError, KeyError) as error:
             notes[f"without {name}"] = str(error)
         else:
             compared.append(name)
-            work = Work(work.forwards + other.work.forwards, work.backwards + other.work.backwards, work.fraction)
-            theirs = other.map().abs()
-            correlations = torch.cat([correlations, spearman(magnitudes, theirs)[:, None]], 1)
-            overlaps = torch.cat([overlaps, top_overlap(magnitudes, theirs, TOP)[:, None]], 1)
-        value = correlations.nanmean(1)
-        notes["others"] = ", ".join(compared)
-        if bool(value.isnan().any()):
-            notes["no value"] = "the map is constant, or every other one is"
-        else:
-            notes.pop("no value", None)
-        extras = {"correlations": correlations, "top_overlap": overlaps}
-        error = torch.full_like(value, torch.inf if number < len(chosen) else 0)  # a mean over some says nothing of all
-        yield Measurement(value, value, value, work, extras=extras, notes=dict(notes), error=error)
+            correlations, overlaps = known, shared
+        work = Work(work.forwards, work.backwards, (number + 1) / len(chosen))
+        yield _measured(correlations, overlaps, compared, notes, work)
+
+
+def _measured(
+    correlations: Float32[Tensor, "batch other"],
+    overlaps: Float32[Tensor, "batch other"],
+    compared: Sequence[str],
+    notes: Mapping[str, str],
+    work: Work,
+) -> Measurement:
+    value = correlations.nanmean(1)
+    said = {**notes, "others": ", ".join(compared)}
+    if bool(value.isnan().any()):
+        said["no value"] = "the map is constant, or every other one is"
+    error = torch.full_like(value, torch.inf if work.fraction < 1 else 0)  # a mean over some says nothing of all
+    extras = {"correlations": correlations, "top_overlap": overlaps}
+    return Measurement(value, value, value, work, extras=extras, notes=said, error=error)
 
 
 def light(method: Method[..., Attribution], samples: int, contrast: bool) -> dict[str, Any]:
