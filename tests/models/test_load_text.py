@@ -63,6 +63,28 @@ def test_folders_that_are_no_checkpoint(tmp_path: Path) -> None:
         pl.load(folder)
 
 
+@pytest.mark.parametrize("kind", encoders.KINDS)
+def test_a_vocabulary_is_not_made_up_where_its_files_are_missing(tmp_path: Path, kind: str) -> None:
+    folder = encoders.written(tmp_path / "checkpoint", kind)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(ValueError, match=r"has no vocabulary: no file of its tokenizer was found. A folder needs .*vocab.txt"):
+        pl.load(folder)
+
+
+def test_a_vocabulary_larger_than_the_embedding_table_is_refused(tmp_path: Path) -> None:
+    folder = encoders.written(tmp_path / "checkpoint")
+    tokenizer = encoders.tokenizer("bert")
+    rows = len(tokenizer)
+    tokenizer.add_tokens(["physicist", "radium"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ValueError, match=rf"goes to number {rows + 1}, and the encoder's embedding table has {rows} rows"):
+        pl.load(folder)
+    module = encoders.module("bert")
+    module.resize_token_embeddings(rows + 2)
+    assert pl.TextEncoder(module.eval(), tokenizer).activations("a physicist").hidden_states.isfinite().all()
+
+
 def test_pickles_that_run_code_are_not_opened(tmp_path: Path) -> None:
     folder = encoders.written(tmp_path / "checkpoint")
     (folder / "model.safetensors").unlink()

@@ -306,9 +306,7 @@ def _asked_of(
 
 
 def _embedded(encoder: TextEncoder, ids: Int64[Tensor, "*any"]) -> Float32[Tensor, "*any channel"]:
-    module: Any = encoder.module
-    table: Tensor = module.get_input_embeddings().weight
-    return table.detach().float().cpu()[ids]
+    return encoder.embeddings.float().cpu()[ids]
 
 
 def _baseline(encoder: TextEncoder, baseline: Baseline) -> Float32[Tensor, " channel"]:

@@ -31,6 +31,9 @@ def load_encoder_folder(place: str, name: str, config: Any, *, local: bool) -> T
             tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local, use_fast=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ValueError(f"cannot load the tokenizer of {place!r}: {reason(error)}. {wanted(local, FILES)}") from None
+        # subtle: where no file has a vocabulary, transformers makes one up, of special tokens alone
+        if tokenizer.get_vocab().keys() <= {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}:
+            raise ValueError(f"{place!r} has no vocabulary: no file of its tokenizer was found. {wanted(local, FILES)}")
         module = _module(place, config, local)
     return TextEncoder(module.eval(), tokenizer, name=name)
 

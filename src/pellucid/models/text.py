@@ -69,6 +69,12 @@ class TextEncoder:
                 f"the tokenizer is a {type(self.tokenizer).__name__}, which does not say which characters a token stands for; "
                 "load a fast one: AutoTokenizer.from_pretrained(..., use_fast=True)"
             )
+        highest, rows = max(self.tokenizer.get_vocab().values()), len(self.embeddings)
+        if highest >= rows:
+            raise ValueError(
+                f"the tokenizer's vocabulary goes to number {highest:,}, and the encoder's embedding table has {rows:,} rows, "
+                f"from 0; give the tokenizer that belongs to it, or call module.resize_token_embeddings({highest + 1})"
+            )
         self.check_mode()
         if not self.name:
             object.__setattr__(self, "name", f"sha256:{self.fingerprint}")
@@ -105,6 +111,12 @@ class TextEncoder:
     @property
     def hidden_size(self) -> int:
         return int(self.config.hidden_size)
+
+    @property
+    def embeddings(self) -> Float[Tensor, "word channel"]:
+        """The table of word embeddings."""
+        module: Any = self.module
+        return module.get_input_embeddings().weight.detach()
 
     @property
     def limit(self) -> int:
