@@ -40,6 +40,18 @@ def test_attentions_and_hidden_states_are_those_of_transformers(kind: str) -> No
         torch.testing.assert_close(act.hidden(n), own.hidden_states[n] * real[..., None], atol=1e-5, rtol=0)  # pyright: ignore
 
 
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_pair_is_told_apart_only_where_the_tokenizer_tells_it_apart(typed: bool) -> None:
+    tokenizer = encoders.tokenizer("bert")
+    tokenizer.model_input_names = ["input_ids", *["token_type_ids"] * typed, "attention_mask"]
+    encoder = pl.TextEncoder(encoders.module("bert", "ForQuestionAnswering"), tokenizer)
+    tokens = encoder.read(QUESTION, TEXT)
+    with torch.no_grad():
+        own = encoder.module(**tokenizer(QUESTION, TEXT, return_tensors="pt"))
+    torch.testing.assert_close(encoder.outputs(tokens), {"start": own.start_logits, "end": own.end_logits}, atol=1e-6, rtol=0)
+    assert bool(tokens.segments.any()) is typed
+
+
 def test_minilm_is_that_of_transformers(minilm: pl.TextEncoder) -> None:
     tokens = minilm.read("Who wrote Émile's unbelievably long e-mail?")
     act, own = minilm.activations(tokens), reference(minilm, tokens)

@@ -253,10 +253,12 @@ class TextEncoder:
         segments, offsets = torch.zeros_like(ids), torch.zeros(rows, longest, 2, dtype=torch.int64)
         parts, words = torch.full_like(ids, -1), torch.full_like(ids, -1)
         mask = torch.zeros_like(ids, dtype=torch.bool)
+        typed = "token_type_ids" in self.tokenizer.model_input_names  # where not, transformers gives the network zeros
         for row, (encoding, item) in enumerate(zip(encodings, items, strict=True)):
             length = len(encoding.ids)
             ids[row, :length] = torch.tensor(encoding.ids)
-            segments[row, :length] = torch.tensor(encoding.type_ids)
+            if typed:
+                segments[row, :length] = torch.tensor(encoding.type_ids)
             mask[row, :length] = True
             before = -1
             seen: dict[tuple[int, int], int] = {}
