@@ -171,6 +171,24 @@ def test_input_x_gradient_is_the_product_by_hand(guesser: pl.TextEncoder):
     torch.testing.assert_close(linear.scores[able].double(), (gradient * way).sum(-1)[able], rtol=1e-3, atol=1e-5)
 
 
+def test_a_filling_token_in_the_text_is_explained_as_the_network_reads_it(reader: pl.TextEncoder):
+    """RoBERTa counts no place for one; the gradient by hand is by the table, so that the network is given the text itself."""
+    filling = reader.tokenizer.pad_token
+    tokens = reader.read([(QUESTION, f"the young {filling} queen wrote"), (QUESTION, CONTEXT)])
+    found = token_scores(reader, tokens, method="input_x_gradient", target=(8, 9))
+    for row in range(2):
+        module, one = copy.deepcopy(reader.module).double(), tokens[row]
+        table = module.get_input_embeddings().weight  # pyright: ignore[reportCallIssue, reportOptionalMemberAccess, reportAttributeAccessIssue]
+        given = {"token_type_ids": one.segments} if getattr(reader.config, "type_vocab_size", 0) > 1 else {}
+        out = module(input_ids=one.ids, attention_mask=one.mask.long(), **given)
+        (out.start_logits[0, 8] + out.end_logits[0, 9]).backward()
+        able = removable(one)[0] & (one.ids[0] != reader.tokenizer.pad_token_id)  # torch gives the table no gradient there
+        ids = one.ids[0, able]
+        sums = torch.zeros(len(table)).index_add(0, ids, found.scores[row, : len(able)][able])
+        expected = (table.grad * table.detach()).sum(-1)
+        torch.testing.assert_close(sums[ids].double(), expected[ids], rtol=1e-3, atol=1e-5)
+
+
 def test_the_gradient_is_orthogonal_to_a_normalised_embedding_so_its_product_says_little(bert: pl.TextEncoder):
     """As the docstring says: word, place and segment are added and normalised, so that the three products sum to 0."""
     tokens = bert.read(GUESS)

@@ -6,7 +6,8 @@ https://arxiv.org/abs/1703.01365. That attention is no measure of importance by 
 https://arxiv.org/abs/1902.10186.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, final, get_args
 
@@ -284,12 +285,12 @@ def _asked_of(
             chosen = rows[some]
             width = int(tokens.mask[chosen].sum(1).max())
             mask, places = tokens.mask[chosen][:, :width], target.places[chosen]
-            given = {"attention_mask": mask.long()}
+            given = {"input_ids": tokens.ids[chosen][:, :width], "attention_mask": mask.long()}
             if getattr(encoder.config, "type_vocab_size", 0) > 1:
                 given["token_type_ids"] = tokens.segments[chosen][:, :width]
             leaf = embeddings[some][:, :width].clone().to(device).requires_grad_(gradient)
-            with speaking_at(encoder, places):
-                out = encoder.module(inputs_embeds=leaf, **{k: v.to(device) for k, v in given.items()}, return_dict=True)
+            with speaking_at(encoder, places), _embedding(encoder, leaf):
+                out = encoder.module(**{k: v.to(device) for k, v in given.items()}, return_dict=True)
             if target.task == "question_answering":
                 said = {"start": out.start_logits, "end": out.end_logits}
             else:
@@ -303,6 +304,17 @@ def _asked_of(
     if not torch.isfinite(slopes).all():
         raise ValueError(f"the gradient of {encoder.name} is NaN or infinite at this text; are its weights sound?")
     return slopes, logits
+
+
+@contextmanager
+def _embedding(encoder: TextEncoder, embeddings: Float[Tensor, "batch token channel"]) -> Iterator[None]:
+    """Within, the network reads these for the words that it is given: RoBERTa counts its places by the words."""
+    module: Any = encoder.module
+    handle = module.get_input_embeddings().register_forward_hook(lambda _module, _args, _output: embeddings)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _embedded(encoder: TextEncoder, ids: Int64[Tensor, "*any"]) -> Float32[Tensor, "*any channel"]:
