@@ -189,6 +189,22 @@ def test_a_filling_token_in_the_text_is_explained_as_the_network_reads_it(reader
         torch.testing.assert_close(sums[ids].double(), expected[ids], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])
+def test_gradients_of_an_encoder_in_half_precision_are_those_of_the_whole(
+    reader: pl.TextEncoder, method: TokenMethod, dtype: torch.dtype
+):
+    half = pl.TextEncoder(copy.deepcopy(reader.module).to(dtype), reader.tokenizer)
+    tokens = reader.read(QUESTION, CONTEXT)
+    found, whole = (token_scores(each, tokens, method=method, target=(8, 9), baseline="mask") for each in (half, reader))
+    able = removable(tokens)
+    most = float(whole.scores[able].abs().max())
+    close = most * (0.15 if dtype == torch.bfloat16 else 0.02)
+    torch.testing.assert_close(found.scores[able], whole.scores[able], rtol=0, atol=close)
+    assert found.scores.dtype == torch.float32
+    assert all(parameter.grad is None for parameter in half.module.parameters())
+
+
 def test_the_gradient_is_orthogonal_to_a_normalised_embedding_so_its_product_says_little(bert: pl.TextEncoder):
     """As the docstring says: word, place and segment are added and normalised, so that the three products sum to 0."""
     tokens = bert.read(GUESS)

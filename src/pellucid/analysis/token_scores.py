@@ -310,7 +310,7 @@ def _asked_of(
 def _embedding(encoder: TextEncoder, embeddings: Float[Tensor, "batch token channel"]) -> Iterator[None]:
     """Within, the network reads these for the words that it is given: RoBERTa counts its places by the words."""
     module: Any = encoder.module
-    handle = module.get_input_embeddings().register_forward_hook(lambda _module, _args, _output: embeddings)
+    handle = module.get_input_embeddings().register_forward_hook(lambda _module, _args, own: embeddings.to(own))
     try:
         yield
     finally:
