@@ -1,6 +1,7 @@
 import copy
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
@@ -351,6 +352,23 @@ def test_what_has_no_target_says_so(tiny: pl.TextEncoder, bert: pl.TextEncoder, 
         token_scores(bert, GUESS, target=100_000)
     with pytest.raises(ValueError, match="3 targets for 2 texts"):
         token_scores(bert, [GUESS, GUESS], target=["the"] * 3)
+
+
+@pytest.mark.parametrize("given", [True, np.True_, 1.0, [True]])
+def test_a_truth_or_a_fraction_is_no_number_of_a_class_or_word(bert: pl.TextEncoder, unchecked: None, given: object):
+    sorter = encoders.tiny("bert", "ForSequenceClassification")
+    with pytest.raises(TypeError, match=r"a class is given by its label or its number, not by .*, a (bool|float)"):
+        token_scores(sorter, "the queen", target=given)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"a word is given by its spelling or its number, not by .*, a (bool|float)"):
+        token_scores(bert, GUESS, target=given)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_number_may_be_one_of_numpy(bert: pl.TextEncoder, reader: pl.TextEncoder, unchecked: None):
+    assert token_target(bert, bert.read(GUESS), np.int64(9)).words.tolist() == [9]  # pyright: ignore[reportArgumentType]
+    span = token_target(reader, reader.read(QUESTION, CONTEXT), tuple(np.arange(8, 10)))  # pyright: ignore[reportArgumentType]
+    assert span.places.tolist() == [[8, 9]]
+    with pytest.raises(ValueError, match=r"the target \(True, 9\) is no answer"):
+        token_scores(reader, QUESTION, CONTEXT, target=[(True, 9)])
 
 
 def test_unknown_options_name_the_known(bert: pl.TextEncoder, unchecked: None):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, Literal, final, get_args
 
 import torch
@@ -54,6 +55,7 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
 
     ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
     context or without exactly one masked token, a span outside the text, and what is no single wordpiece or no class.
+    TypeError for a word or class that is neither named nor numbered, such as True.
     """
     if isinstance(target, TokenTarget):
         if len(target) != len(tokens):
@@ -61,7 +63,7 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
         encoder.need(target.task)
         return target
     if encoder.classifies:
-        return _classes(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str | int)))
+        return _classes(encoder, tokens, _each(target, len(tokens)))
     if not encoder.answers_questions and not encoder.fills_masks:
         raise ValueError(
             f"{encoder.name} has no head for question answering, masked words or classes of texts, so it answers nothing that "
@@ -69,8 +71,8 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
             "load one that has such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
         )
     if encoder.answers_questions:
-        return _answers(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str) or _is_span(target)))
-    return _words(encoder, tokens, _each(target, len(tokens), single=isinstance(target, str | int)))
+        return _answers(encoder, tokens, _each([target] * len(tokens) if _is_span(target) else target, len(tokens)))
+    return _words(encoder, tokens, _each(target, len(tokens)))
 
 
 def removable(tokens: Tokens) -> Bool[Tensor, "batch token"]:
@@ -204,8 +206,8 @@ def _without(
     return part, (kept.cumsum(1) - 1).gather(1, places[rows])
 
 
-def _each(target: Any, count: int, *, single: bool) -> list[Any]:
-    if target is None or single:
+def _each(target: Any, count: int) -> list[Any]:
+    if isinstance(target, str) or not isinstance(target, Sequence):
         return [target] * count
     if len(target) != count:
         raise ValueError(f"{len(target)} targets for {count} texts; give one, or one for each")
@@ -213,7 +215,11 @@ def _each(target: Any, count: int, *, single: bool) -> list[Any]:
 
 
 def _is_span(target: Any) -> bool:
-    return isinstance(target, tuple) and len(target) == 2 and all(isinstance(end, int) for end in target)
+    return isinstance(target, tuple) and len(target) == 2 and all(_is_number(end) for end in target)
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, Integral) and not isinstance(given, bool)
 
 
 def _answers(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
@@ -304,10 +310,12 @@ def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
 
 
 def _class_number(labels: Sequence[str], wanted: Any) -> int:
+    if not isinstance(wanted, str) and not _is_number(wanted):
+        raise TypeError(f"a class is given by its label or its number, not by {wanted!r}, a {type(wanted).__name__}")
     if isinstance(wanted, str) and wanted.isdecimal() and wanted not in labels:  # as it comes from a shell or a page
         wanted = int(wanted)
-    if isinstance(wanted, int) and 0 <= wanted < len(labels):
-        return wanted
+    if not isinstance(wanted, str) and 0 <= wanted < len(labels):
+        return int(wanted)
     found = [n for n, label in enumerate(labels) if isinstance(wanted, str) and label.casefold() == wanted.casefold()]
     if len(found) != 1:
         raise ValueError(unknown("class", wanted, labels) if not found else f"{len(found)} classes are called {wanted!r}")
@@ -316,12 +324,12 @@ def _class_number(labels: Sequence[str], wanted: Any) -> int:
 
 def _word_id(encoder: TextEncoder, word: Any) -> int:
     tokenizer, size = encoder.tokenizer, int(encoder.config.vocab_size)
-    if isinstance(word, int):
+    if _is_number(word):
         if not 0 <= word < size:
             raise ValueError(f"no word {word} in the vocabulary; it has {size}, from 0")
-        return word
+        return int(word)
     if not isinstance(word, str):
-        raise ValueError(f"the target {word!r} is no word; expected its spelling or its number in the vocabulary")
+        raise TypeError(f"a word is given by its spelling or its number, not by {word!r}, a {type(word).__name__}")
     unknown = tokenizer.unk_token_id
     # subtle: byte-level vocabularies spell a word with the space before it, and a word in the middle of a text has one
     spellings = [tokenizer(f" {word}", add_special_tokens=False, verbose=False)["input_ids"]]
