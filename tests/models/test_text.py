@@ -303,6 +303,25 @@ def test_infinite_hidden_states_are_an_error() -> None:
         encoder.activations("a")
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    ("head", "last", "name"),
+    [
+        ("ForMaskedLM", "cls.predictions.bias", "words"),
+        ("ForQuestionAnswering", "qa_outputs.bias", "start"),
+        ("ForSequenceClassification", "classifier.bias", "classes"),
+    ],
+)
+def test_infinite_logits_are_an_error(head: str, last: str, name: str, bad: float) -> None:
+    encoder = encoders.tiny("bert", head)
+    tokens = encoder.read(QUESTION, TEXT)
+    with torch.no_grad():
+        encoder.module.get_parameter(last)[0] = bad
+    for ask in (encoder.activations, encoder.outputs):
+        with pytest.raises(ValueError, match=f"the {name} logits of tiny bert are NaN or infinite"):
+            ask(tokens)
+
+
 def test_a_fingerprint_is_of_the_weights() -> None:
     encoder, same = encoders.tiny(), encoders.tiny()
     assert encoder.fingerprint == same.fingerprint

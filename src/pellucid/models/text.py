@@ -348,11 +348,7 @@ class TextEncoder:
 
                 for projection in dict.fromkeys(self.projections):
                     hooks.callback(projection.register_forward_pre_hook(scale).remove)
-            out = self._said(self._run(tokens))
-        for name, value in out.items():
-            if not all_finite(value):
-                raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
-        return out
+            return self._said(self._run(tokens))
 
     def _run(self, tokens: Tokens, **how: bool) -> Any:
         self.check_mode()
@@ -364,11 +360,15 @@ class TextEncoder:
             return self.module(**{name: value.to(device) for name, value in given.items()}, return_dict=True, **how)
 
     def _said(self, out: Any) -> dict[str, Tensor]:
+        said: dict[str, Tensor] = {}
         if getattr(out, "start_logits", None) is not None:
-            return {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
-        if getattr(out, "logits", None) is not None:
-            return {"classes" if self.classifies else "words": out.logits.detach().float()}
-        return {}
+            said = {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
+        elif getattr(out, "logits", None) is not None:
+            said = {"classes" if self.classifies else "words": out.logits.detach().float()}
+        for name, value in said.items():
+            if not all_finite(value):
+                raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
+        return said
 
     @cached_property
     def projections(self) -> list[nn.Module]:
