@@ -173,10 +173,13 @@ def test_the_answer_is_the_one_given_else_the_known_one_else_the_best_in_the_con
 
 
 def test_what_is_missing_is_said(tiny: pl.TextEncoder, reader: pl.TextEncoder, guesser: pl.TextEncoder):
-    with pytest.raises(ValueError, match="tiny bert has no masked-word head; load one that has, such as 'minilm-mlm'"):
-        head_effect(tiny, GUESS)
-    with pytest.raises(ValueError, match="tiny bert has no question-answering head"):
-        head_effect(tiny, QUESTION, CONTEXT)
+    for texts in ((GUESS,), (QUESTION, CONTEXT)):
+        with pytest.raises(
+            ValueError,
+            match=r"tiny bert has no head for question answering, masked words or classes of texts, so it answers nothing .*; "
+            r"load one that has such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification",
+        ):
+            head_effect(tiny, *texts)
     with pytest.raises(ValueError, match="needs a question and its context; one text was given"):
         head_effect(reader, QUESTION)
     with pytest.raises(ValueError, match="no token of the text is masked"):

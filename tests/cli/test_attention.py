@@ -93,7 +93,7 @@ def test_the_effect_of_heads_on_an_answer_and_on_masked_words(tmp_path: Path, fo
     assert done.stdout.splitlines()[0].split()[:4] == ["LAYER", "HEAD", "EFFECT", "(BITS)"]
     done = shell(*asked, "--model", folder["plain"], cwd=tmp_path)
     assert done.returncode == 2
-    assert "has no question-answering head; load one that has, such as 'minilm-qa'" in done.stderr
+    assert "has no head for question answering, masked words or classes of texts" in done.stderr
     done = shell(*asked, "--model", folder["reader"], "--by-word", "mean", cwd=tmp_path)
     assert "measured on wordpieces" in done.stderr
 

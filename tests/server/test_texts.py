@@ -202,7 +202,7 @@ def test_words_are_compared_as_the_library_does(client):
         ("token-scores", {"text": "the letter"}, "has no head for question answering"),
         ("token-scores", {"text": "the letter", "model": "guesser"}, "no tokens of 'the letter' are masked"),
         ("token-scores", {"text": MASKED, "model": "guesser", "target": "rereading"}, "is no single wordpiece"),
-        ("effect", {"text": "the letter"}, "no masked-word head"),
+        ("effect", {"text": "the letter"}, "has no head for question answering, masked words or classes"),
         ("effect", {"text": "the letter", "model": "guesser"}, "no token of the text is masked"),
         ("answer", {"question": "who?", "passage": "she"}, "no question-answering head"),
         ("compare", {"sentences": ["the bank"], "word": "bank"}, "1 sentences to compare"),

@@ -106,14 +106,13 @@ def head_effect(
     the text. IndexError for a layer or head that does not exist.
     """
     tokens = encoder.read(tokens, context)[row]
-    pair = len(tokens.texts[0]) == 2
+    encoder.need_some_head("it answers nothing that taking a head of its attention out could change")
     labels = class_labels(encoder) if encoder.classifies else []
     task: Head = "masked_words"
     if labels:
         task = "classification"
-    elif encoder.answers_questions or (pair and not encoder.fills_masks):
+    elif encoder.answers_questions:
         task = "question_answering"
-    encoder.need(task)
     activations = encoder.activations(tokens)
     whole_layers = tuple(activations.block(n) for n in (range(1, encoder.layers + 1) if layers is None else layers))
     whole_heads = tuple(activations.head_numbers(heads))

@@ -62,14 +62,12 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
             raise ValueError(f"{len(target)} targets for {len(tokens)} texts; give one for each")
         encoder.need(target.task)
         return target
+    encoder.need_some_head(
+        "it answers nothing that tokens could speak for (a sentence's vector is compared with another's, and its cosine with "
+        "itself is always 1)"
+    )
     if encoder.classifies:
         return _classes(encoder, tokens, _each(target, len(tokens)))
-    if not encoder.answers_questions and not encoder.fills_masks:
-        raise ValueError(
-            f"{encoder.name} has no head for question answering, masked words or classes of texts, so it answers nothing that "
-            "tokens could speak for (a sentence's vector is compared with another's, and its cosine with itself is always 1); "
-            "load one that has such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
-        )
     if encoder.answers_questions:
         return _answers(encoder, tokens, _each([target] * len(tokens) if _is_span(target) else target, len(tokens)))
     return _words(encoder, tokens, _each(target, len(tokens)))

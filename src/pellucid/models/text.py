@@ -156,6 +156,14 @@ class TextEncoder:
                 "like bert-base-uncased"
             )
 
+    def need_some_head(self, so: str) -> None:
+        """ValueError when the encoder has no head at all, with what follows from it and what would do."""
+        if not (self.answers_questions or self.fills_masks or self.classifies):
+            raise ValueError(
+                f"{self.name} has no head for question answering, masked words or classes of texts, so {so}; load one that has "
+                "such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
+            )
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the weights, their names, and the vocabulary."""
