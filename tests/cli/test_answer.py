@@ -47,6 +47,19 @@ def test_ten_thousand_words_from_standard_input(reader: Path, monkeypatch: pytes
     assert json.loads(done.stdout)["windows"] > 10
 
 
+@pytest.mark.parametrize("errors", ["surrogateescape", "strict"])  # as Python reads it in one locale and in another
+@pytest.mark.parametrize("command", [("answer", "who?", "-"), ("fill-mask", "-"), ("attention", "-"), ("token-scores", "-")])
+def test_standard_input_that_is_no_text(
+    guesser: Path, reader: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], errors: str
+) -> None:
+    given = io.TextIOWrapper(io.BytesIO("the café".encode("latin1")), "utf-8", errors)
+    monkeypatch.setattr("sys.stdin", given)
+    done = shell(*command, "--model", str(reader if command[0] == "answer" else guesser))
+    assert done.returncode in (1, 2)
+    assert "Error: standard input is not utf-8" in done.stderr
+    assert "iconv -f latin1 -t utf-8" in done.stderr
+
+
 def test_masked_words_and_a_text_without_a_mask(guesser: Path) -> None:
     done = shell("fill-mask", "who <mask> it", "the letter", "a <mask>", "--model", str(guesser), "--top", "2", "--json")
     assert done.returncode == 1

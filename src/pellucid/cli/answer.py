@@ -10,8 +10,17 @@ from pellucid.cli.console import ENCODER, json_flag, print_json, print_table
 
 
 def given_text(text: str) -> str:
-    """The text, or standard input where it is `-`."""
-    return sys.stdin.read() if text == "-" else text
+    """The text, or standard input where it is `-`. ValueError for bytes that are no text."""
+    if text != "-":
+        return text
+    try:
+        read = sys.stdin.read()
+        read.encode()  # subtle: most locales let bytes that are no text pass, as halves of surrogate pairs
+    except UnicodeError:
+        raise ValueError(
+            f"standard input is not {sys.stdin.encoding}, as the locale says of it; convert it: iconv -f latin1 -t utf-8"
+        ) from None
+    return read
 
 
 def encoder_flag(default: str) -> click.Option:

@@ -1,13 +1,13 @@
 """`pellucid attention TEXT [CONTEXT]`"""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pellucid.cli.answer import given_text
 from pellucid.cli.console import ENCODER, json_flag, numbers, out_flag, print_json, print_table, progress
 from pellucid.cli.names import text_stem
 
@@ -77,7 +77,7 @@ def run(
     chosen = None if heads == "all" else numbers(heads.split(","), "head", "--heads", "0,3-5, or all")
     wanted = _layer(layer)
     encoder = load_encoder(model)
-    tokens = encoder.read(sys.stdin.read() if text == "-" else text, context)
+    tokens = encoder.read(given_text(text), context)
     if masks:
         tokens = encoder.hide(tokens, masks)
     if view == "effect" and by_word:
