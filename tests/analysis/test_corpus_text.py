@@ -122,6 +122,11 @@ def test_a_text_without_a_sentence_is_refused_and_leaves_nothing(tiny, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
+def test_half_a_surrogate_pair_is_refused(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"text 1 has '\\ud83d' at character 4, which is half of a surrogate pair"):
+        build_corpus(tiny, ["The queen wrote.", "The \ud83d"], tmp_path / "c")
+
+
 def test_a_file_that_is_not_utf8_says_where_and_what_would_do(tiny, tmp_path):
     (tmp_path / "a.txt").write_bytes("Das Café".encode("latin1"))
     with pytest.raises(ValueError, match=r"not UTF-8 \(byte 7\); convert it: iconv"):

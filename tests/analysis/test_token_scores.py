@@ -348,6 +348,8 @@ def test_what_has_no_target_says_so(tiny: pl.TextEncoder, bert: pl.TextEncoder, 
         token_scores(reader, QUESTION, CONTEXT, target=[3])
     with pytest.raises(ValueError, match="'rereads' is no single wordpiece of tiny bert's vocabulary, but "):
         token_scores(bert, GUESS, target="rereads")
+    with pytest.raises(ValueError, match=r"the word has .* half of a surrogate pair"):
+        token_scores(bert, GUESS, target="\ud83d")
     with pytest.raises(ValueError, match="no word 100000 in the vocabulary"):
         token_scores(bert, GUESS, target=100_000)
     with pytest.raises(ValueError, match="3 targets for 2 texts"):

@@ -295,6 +295,15 @@ def test_what_is_no_encoder() -> None:
         pl.TextEncoder(torch.nn.Linear(1, 1), tokenizer)
 
 
+@pytest.mark.parametrize(
+    "texts", [("half \ud83d a pair",), ("who?", "half \ud83d a pair"), (["whole \U0001f600", "half \ud83d"],)]
+)
+def test_half_a_surrogate_pair_is_no_character(kind: str, texts: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match=r"has '\\ud83d' at character 5, which is half of a surrogate pair and no character"):
+        encoders.tiny(kind).read(*texts)
+    assert encoders.tiny("roberta").read("whole \U0001f600").texts == (("whole \U0001f600",),)
+
+
 def test_infinite_hidden_states_are_an_error() -> None:
     encoder = encoders.tiny()
     with torch.no_grad():

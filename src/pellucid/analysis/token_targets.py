@@ -13,7 +13,7 @@ from torch import Tensor
 from pellucid.analysis.answers import LONGEST, best_spans
 from pellucid.analysis.passages import find_answer
 from pellucid.inputs.text import Tokens
-from pellucid.models.text import Head, TextEncoder
+from pellucid.models.text import Head, TextEncoder, check_characters
 from pellucid.registry import unknown
 
 Removal = Literal["mask", "delete"]
@@ -328,6 +328,7 @@ def _word_id(encoder: TextEncoder, word: Any) -> int:
         return int(word)
     if not isinstance(word, str):
         raise TypeError(f"a word is given by its spelling or its number, not by {word!r}, a {type(word).__name__}")
+    check_characters(word, "the word")
     unknown = tokenizer.unk_token_id
     # subtle: byte-level vocabularies spell a word with the space before it, and a word in the middle of a text has one
     spellings = [tokenizer(f" {word}", add_special_tokens=False, verbose=False)["input_ids"]]

@@ -214,6 +214,7 @@ class TextEncoder:
         for part, name in zip(pair, ("question", "context") if len(pair) > 1 else ("text",), strict=True):
             if not isinstance(part, str):
                 raise TypeError(f"{name}{which} is a {type(part).__name__}; expected a text")
+            check_characters(part, f"the {name}{which}")
             if not part.strip():
                 raise ValueError(f"the {name}{which} is empty; there is nothing to read")
             kept = self._call((part,), add_special_tokens=False)["input_ids"]
@@ -388,6 +389,17 @@ class TextEncoder:
         where = PROJECTIONS[self.config.model_type]
         names = [where.format(layer=n, group=n * groups // self.layers) for n in range(self.layers)]
         return [find_module(base, name) for name in names]
+
+
+def check_characters(text: str, what: str) -> None:
+    """ValueError for half a surrogate pair, which is no character, so that no tokenizer takes it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} has {text[error.start]!r} at character {error.start}, which is half of a surrogate pair and no character: "
+            "it was cut, or made of bytes that are not UTF-8; leave it out"
+        ) from None
 
 
 def _pairs(text: Any, context: str | Sequence[str] | None) -> list[tuple[str, ...]]:

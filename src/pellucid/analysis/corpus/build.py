@@ -20,7 +20,7 @@ from pellucid.analysis.corpus.rows import Rows, rows
 from pellucid.analysis.corpus.sentences import divide
 from pellucid.analysis.corpus.vectors import Space, activations, batches, most_attended
 from pellucid.models.activations import Activations
-from pellucid.models.text import TextEncoder
+from pellucid.models.text import TextEncoder, check_characters
 
 TIMES = 380
 """All vectors together take at most this many times the bytes of the text."""
@@ -110,8 +110,9 @@ def _spaces(encoder: TextEncoder, layers: Sequence[int] | None, heads: bool) -> 
 def _joined(text: str | Path | Sequence[str | Path], limit: int | None) -> tuple[str, list[str]]:
     items = [Path(text)] if isinstance(text, str | Path) else list(text)
     found: list[str] = []
-    for item in items:
+    for number, item in enumerate(items):
         if not isinstance(item, Path):
+            check_characters(item, f"text {number}")
             found.append(item)
             continue
         try:
