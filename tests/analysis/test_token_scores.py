@@ -462,6 +462,27 @@ def test_the_scores_of_a_class_sum_to_the_change_of_its_logit(sorter: pl.TextEnc
     assert few.error[0] >= many.error[0] - 1e-4
 
 
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [
+        ({1: "neg", 2: "pos"}, ["0", "neg", "pos"]),
+        ({0: "neg", 2: "pos"}, ["neg", "1", "pos"]),
+        ({"2": "pos"}, ["0", "1", "pos"]),
+    ],
+)
+def test_a_class_without_a_label_is_called_by_its_number(given: dict[int | str, str], labels: list[str]):
+    made = encoders.module("bert", "ForSequenceClassification")
+    made.classifier, made.num_labels, made.config.id2label = torch.nn.Linear(32, 3), 3, given
+    sorter = pl.TextEncoder(made.eval(), encoders.tokenizer("bert"))
+    tokens = sorter.read("the queen")
+    best = int(sorter.outputs(tokens)["classes"].argmax())
+    assert head_effect(sorter, tokens, layers=[1], heads=[0]).choices == (labels[best],)
+    for number, label in enumerate(labels):
+        for asked in (number, str(number), label):
+            found = token_target(sorter, tokens, asked)
+            assert (found.words.tolist(), found.names) == ([number], (f"the class {label!r}",))
+
+
 def test_a_class_that_does_not_exist_or_a_head_of_one_logit_says_so():
     sorter = encoders.tiny("bert", "ForSequenceClassification")
     with pytest.raises(ValueError, match=r"no class named 'pos'; known: LABEL_0, LABEL_1"):

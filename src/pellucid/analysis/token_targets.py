@@ -286,9 +286,14 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
 
 
 def class_labels(encoder: TextEncoder) -> list[str]:
-    """The names of its classes, one of which it answers. ValueError for a head of one logit, or of several classes at once."""
-    config = encoder.config
-    labels = [str(config.id2label[n]) for n in range(int(config.num_labels))]
+    """The names of its classes, one of which it answers; of one without a name in `id2label`, its number.
+
+    ValueError for a head of one logit, or of several classes at once.
+    """
+    config, module = encoder.config, encoder.module
+    named = {int(number): str(label) for number, label in config.id2label.items()}
+    # subtle: the configuration counts names, which may be fewer than logits
+    labels = [named.get(n, str(n)) for n in range(int(getattr(module, "num_labels", config.num_labels)))]
     if len(labels) < 2 or config.problem_type == "multi_label_classification":
         what = "a single logit" if len(labels) < 2 else "several classes at once"
         raise ValueError(f"the head of {encoder.name} has {what}; what is explained is one class among two or more")
