@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import pellucid as pl
@@ -48,6 +49,7 @@ def test_an_answer_is_explained_with_its_evidence_a_picture_and_a_record(models:
     record["questions"][0]["answer"]["methods"][0]["scores"][2] += 1
     (tmp_path / "other.json").write_text(json.dumps(record), encoding="utf-8")
     assert shell("replay", "other.json", cwd=tmp_path).returncode == 1
+    assert "other weights" not in again.stdout
     plain = shell(*asked, cwd=tmp_path).stdout
     assert plain.startswith(f"{document['target']}, by ")
     scored = zip(document["methods"][0]["scores"], document["tokens"], strict=True)
@@ -59,6 +61,24 @@ def test_an_answer_is_explained_with_its_evidence_a_picture_and_a_record(models:
     assert min(ranked)[0] < 0 < max(ranked)[0]
     assert f"█ speaks for {document['target']}, ░ against it" in plain
     assert document["methods"][1]["trust"]["advice"] in plain
+
+
+def test_a_replay_says_that_the_weights_have_changed_since(tmp_path: Path) -> None:
+    folder = encoders.written(tmp_path / "sorter", "bert", "ForSequenceClassification")
+    done = shell("token-scores", "the queen wrote", "-m", "sorter", "-x", "random", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)["record"]
+    module = encoders.module("bert", "ForSequenceClassification")
+    with torch.no_grad():
+        module.classifier.bias += 1
+    module.save_pretrained(folder)
+    (result,) = json.loads(shell("replay", record, "--json", cwd=tmp_path).stdout)["results"]
+    assert result["notes"] == ["the encoder 'sorter' has other weights or another vocabulary"]
+    kept = json.loads((tmp_path / record).read_text(encoding="utf-8"))
+    del kept["weights"]  # as records were before they had them
+    (tmp_path / record).write_text(json.dumps(kept), encoding="utf-8")
+    (result,) = json.loads(shell("replay", record, "--json", cwd=tmp_path).stdout)["results"]
+    assert result["notes"] == []
 
 
 def test_a_masked_word_and_a_class_by_name_and_by_whole_words(models: dict[str, str], tmp_path: Path) -> None:

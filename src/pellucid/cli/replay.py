@@ -93,7 +93,8 @@ def _of_texts(path: Path, store: Path, given: "_Given") -> dict[str, Any]:
     view = read_view(path.read_bytes())
     again = list(ask_again(view, store, as_encoder(given[1], given[0]) if given else None))
     worst = max(again, key=lambda one: (not one.identical, one.difference))
-    notes = [] if view.pellucid == __version__ else [f"pellucid was {view.pellucid}, is {__version__}"]
+    notes = [*dict.fromkeys(note for one in again for note in one.notes)]
+    notes += [] if view.pellucid == __version__ else [f"pellucid was {view.pellucid}, is {__version__}"]
     return {
         "verdict": worst.verdict, "identical": worst.identical, "difference": worst.difference, "notes": notes,
         "questions": [{"path": one.path, "verdict": one.verdict} for one in again], "reproduced": worst.reproduced,

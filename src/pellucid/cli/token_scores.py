@@ -82,7 +82,8 @@ def token_scores(
     picture = save(draw_tokens(made, found or None, model=encoder.name), out / f"{stem}.token-scores.{suffix}")
     record = out / f"{stem}.token-scores.json"
     asked = {"path": TOKEN_SCORES, "body": body.model_dump(mode="json"), "answer": answer}
-    view = {"kind": "pellucid view", "pellucid": __version__, "questions": [asked]}
+    weights = {body.model: encoder.fingerprint}
+    view = {"kind": "pellucid view", "pellucid": __version__, "questions": [asked], "weights": weights}
     record.write_text(json.dumps(view, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     if as_json:
         about = {"model": encoder.name, "fingerprint": encoder.fingerprint, "texts": [text, *([context] if context else [])]}

@@ -50,6 +50,7 @@ class View(BaseModel):
     kind: Literal["pellucid view"]
     pellucid: str = Field(description="The version that answered.")
     questions: tuple[Asked, ...] = Field(min_length=1)
+    weights: dict[str, str] = Field(default={}, description="Of each encoder by name, its fingerprint, where it was noted.")
 
 
 @final
@@ -63,6 +64,8 @@ class Again:
     """Largest of a number, as a share of the largest beside it; infinite where words or shapes differ."""
     where: str
     """The part of the answer that differs most, "" where none does."""
+    notes: tuple[str, ...] = ()
+    """What has changed since: weights."""
 
     @property
     def reproduced(self) -> bool:
@@ -100,15 +103,28 @@ def ask_again(view: View, store: Path, model: TextEncoder | None = None) -> Iter
     for asked in view.questions:
         before, after = asked.answer, json.loads(json.dumps(_answer(asked, models, corpora)))
         where, far = max(differences(before, after), key=lambda one: one[1], default=("", 0.0))
-        yield Again(asked.path, before == after, far, where if far else "")
+        yield Again(asked.path, before == after, far, where if far else "", tuple(_changed(view, asked, models)))
+
+
+def _changed(view: View, asked: Asked, models: Models) -> list[str]:
+    return [
+        f"the encoder {name!r} has other weights or another vocabulary"
+        for name in _named(asked)
+        if name in view.weights and models.encoder(name).fingerprint != view.weights[name]
+    ]
+
+
+def _named(asked: Asked) -> list[Any]:
+    """The models that a question is asked of, as its body names them."""
+    several = asked.body.get("models")
+    return [asked.body.get("model"), *(several if isinstance(several, list) else [])]
 
 
 def _elsewhere(view: View, corpora: Corpora, given: TextEncoder | None) -> list[TextEncoder]:
     """The encoders of a view that do not ship: from folders, or the one that was given for them."""
     named: list[Any] = []
     for asked in view.questions:
-        several = asked.body.get("models")
-        named += [asked.body.get("model"), *(several if isinstance(several, list) else [])]
+        named += _named(asked)
         if (corpus := _searched(asked.path)) in corpora.names():
             named.append(corpora.encoder_of(corpus))
     shipped = Models().kinds
