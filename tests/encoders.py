@@ -49,10 +49,10 @@ def tokenizer(kind: str, longest: int = 64) -> Any:
             single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
         )
         names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    inputs = ["input_ids", "attention_mask"] if kind in ("roberta", "distilbert") else None
-    made = transformers.PreTrainedTokenizerFast(tokenizer_object=bare, model_max_length=longest, **names)
-    made.model_input_names = inputs or ["input_ids", "token_type_ids", "attention_mask"]
-    return made
+    inputs = ["input_ids", *["token_type_ids"] * (kind not in ("roberta", "distilbert")), "attention_mask"]
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bare, model_max_length=longest, model_input_names=inputs, **names
+    )
 
 
 def module(kind: str, head: str = "Model", longest: int = 64, *, how: str = "eager", heads: int = 4, layers: int = 3) -> Any:
