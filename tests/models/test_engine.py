@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import pellucid as pl
 from pellucid.methods.occlusion import SQUARES
 from pellucid.models import watch as watching
-from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.engine import Compiled, adds_bytes, check_logits
 from pellucid.models.food11 import Categories
 from pellucid.models.gradient_graph import _Rewriting
@@ -224,17 +224,6 @@ def test_many_gradients_are_torchs_by_every_output(name: str) -> None:
             assert torch.equal(one[1], Gradients(asked, output)(images.features, target)[1][3:4]), "company changes nothing"
 
 
-class Normalising(nn.Module):
-    """Looks at the picture before its first convolution does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = networks.Residual()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.inner(x.tanh())
-
-
 class TwoStems(nn.Module):
     """Two convolutions read the picture, one without a bias."""
 
@@ -247,12 +236,9 @@ class TwoStems(nn.Module):
         return self.head((self.near(x).sigmoid() * self.far(x).tanh()).mean((2, 3)))
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "two stems", "normalising"])
+@pytest.mark.parametrize("name", [*NETWORKS, "two stems"])
 def test_the_sum_of_gradients_on_a_line_is_that_of_torchs(name: str) -> None:
-    more = {"two stems": lambda: networks.seeded(TwoStems()), "normalising": lambda: networks.seeded(Normalising())}
-    model = quick((more | NETWORKS)[name]().eval())
-    line = model.compiled_line
-    assert isinstance(line, str if name == "normalising" else CompiledLine), line
+    model = quick(({"two stems": lambda: networks.seeded(TwoStems())} | NETWORKS)[name]().eval())
     start, end = pictures(model, 2).features
     step, target, generator = end - start, torch.tensor(2), torch.Generator().manual_seed(3)
     for places, output, against in itertools.product((1, 5, 7), get_args(Output), (None, 1)):
@@ -260,14 +246,10 @@ def test_the_sum_of_gradients_on_a_line_is_that_of_torchs(name: str) -> None:
         points, asked = start + where[:, None, None, None] * step, model.rather_than(against)
         _, each = asked.on("torch").gradients(points, target.expand(places), output)
         expected = (weights[:, None, None, None] * each).sum(0)
-        gradients = Gradients(asked, output, on_lines=True)
+        gradients = Gradients(asked, output)
         got = gradients.summed(start[None], step[None], where, weights, target[None])[0]
         assert (got - expected).abs().max() <= 2e-4 * each.abs().max().clamp(min=1e-3), (places, output, against)
         assert gradients.notes == {"engine": "openvino, gradients too; in float32"}
-
-
-def test_what_else_reads_the_picture_is_named() -> None:
-    assert quick(networks.seeded(Normalising())).compiled_line == "tanh reads the picture, and is no convolution"
 
 
 def test_nothing_on_a_line_may_be_nan() -> None:
@@ -275,9 +257,7 @@ def test_nothing_on_a_line_may_be_nan() -> None:
     start, step = torch.zeros(3, 16, 16), torch.zeros(3, 16, 16)
     step[0, 3, 3] = torch.inf
     with pytest.raises(ValueError, match="features hold NaN or infinite"):
-        Gradients(model, "logit", on_lines=True).summed(
-            start[None], step[None], torch.zeros(2), torch.ones(2), torch.tensor([0])
-        )
+        Gradients(model, "logit").summed(start[None], step[None], torch.ones(2), torch.ones(2), torch.tensor([0]))
 
 
 def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:

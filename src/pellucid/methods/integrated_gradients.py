@@ -107,7 +107,7 @@ def integrated_gradients(
     def start(draw: int, images: Images = inputs) -> Tensor:
         return make_baseline(images, baseline, seed=seed, draw=draw, blur=blur, noise=noise, image=given)
 
-    gradients_of = Gradients(model, output, on_lines=not refinements)
+    gradients_of = Gradients(model, output)
 
     def points(image: int, starts: Tensor, where: Sequence[float]) -> list[Point]:
         return walked(gradients_of, starts, inputs.features[image], target[image], where, multiply)

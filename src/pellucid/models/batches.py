@@ -103,6 +103,10 @@ class _Cost(TorchDispatchMode):
         on_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         self._formulas = flop_registry | {on_cpu: flop_registry[flash]}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # subtle: to keep its compiler away from here, torch would load it, for a second and 50 MB
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         sizes = [leaf.nbytes for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]

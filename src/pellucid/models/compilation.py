@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, final
 
-from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.engine import Compiled, everything_of
 from pellucid.models.errors import first_line
 from pellucid.models.local import Local
@@ -31,10 +31,6 @@ class Compilation:
     def gradient(self, network: Prepared, shape: tuple[int, ...]) -> CompiledGradient | str:
         """Or why there is none."""
         return self._made(CompiledGradient, network, lambda: _or_why(lambda: CompiledGradient(network, shape)))
-
-    def line(self, network: Prepared, shape: tuple[int, ...]) -> CompiledLine | str:
-        """Or why there is none."""
-        return self._made(CompiledLine, network, lambda: _or_why(lambda: CompiledLine(network, shape)))
 
     def local(self, network: Prepared, shape: tuple[int, ...], window: int) -> Local | str:
         """Or why there is none. ValueError when OpenVINO cannot run the network."""

@@ -42,7 +42,7 @@ class Quick(Protocol):
 
 TOGETHER = 5
 """Images that a pass takes at once, of which some may be empty: for a number that it knows beforehand, OpenVINO makes code that
-is a tenth faster, and no faster for more. On the way back every layer's output is held for each."""
+is a tenth faster, and no faster for more."""
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 compiling = threading.Lock()
 """Held while torch traces a network and OpenVINO reads it."""
@@ -108,14 +108,15 @@ class Compiled:
 def _answers(request: Any, features: Tensor) -> Tensor:
     check_features(features)
     found = [
-        torch.from_numpy(request.infer([filled(some)], share_inputs=True)[0][: len(some)]) for some in features.split(TOGETHER)
+        torch.from_numpy(request.infer([filled(some, TOGETHER)], share_inputs=True)[0][: len(some)])
+        for some in features.split(TOGETHER)
     ]
     return torch.cat(found)
 
 
-def filled(some: Tensor) -> NDArray[np.float32]:
+def filled(some: Tensor, together: int) -> NDArray[np.float32]:
     """With zeros for the images that are missing."""
-    if missing := TOGETHER - len(some):
+    if missing := together - len(some):
         some = torch.cat([some, some.new_zeros(missing, *some.shape[1:])])
     return some.contiguous().numpy()
 

@@ -12,12 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch._decomp import get_decompositions
-from torch._subclasses import FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from pellucid.models.bare import written_out
 from pellucid.models.foldable import tracing
 from pellucid.models.folding import twin
+from pellucid.models.recorded import recorded
 
 aten = torch.ops.aten
 FEW = 8
@@ -31,19 +30,31 @@ _PLAIN = (
 """What torch itself can put as operations that every engine has."""
 
 
+class _Pulled(torch.autograd.Function):
+    """A number whose gradient by the logits is the one given. Asked with a gradient of its own, autograd loads sympy."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return logits.sum()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ctx.saved_tensors[0], None
+
+
 def gradient_graph(
-    network: nn.Module, batch: int, shape: tuple[int, ...], logits_of: Callable[[Any], Tensor], *, on_a_line: bool = False
-) -> tuple[fx.GraphModule, int]:
-    """The graph, for so many images of that shape, and how many logits there are.
+    network: nn.Module,
+    batch: int,
+    shape: tuple[int, ...],
+    classes: int,
+    logits_of: Callable[[Any], Tensor],
+) -> fx.GraphModule:
+    """The graph, for so many images of that shape, and a network of so many logits.
 
     It reads the features, `direct` (image x class), `soft` and `odds` (1 x 1), and gives the logits and a gradient by the
     features: of that whose gradient by the logits is (direct - soft * p) * (1 + odds * (chosen - 1)), where p is their softmax
     and `chosen` its sum over `direct`. ValueError for a network with an operation that has no such form.
-
-    With `on_a_line` the images are start + where * step. It reads `start` and `step` (an image each), `where` and `weights`
-    (image x 1 x 1 x 1) in place of the features, and gives the weighted sum of the gradients in place of each. A convolution of
-    the picture is linear, so it is computed for the start and the step alone, and the sum is taken before its way back.
-    ValueError where anything else reads the picture.
     """
     copied = twin(written_out(network))
     if copied is None:
@@ -56,21 +67,15 @@ def gradient_graph(
         logits = logits_of(copied(leaf))
         p = logits.detach().softmax(1)
         chosen = (p * direct).sum(1, keepdim=True)
-        (gradient,) = torch.autograd.grad(logits, leaf, (direct - soft * p) * (1 + odds * (chosen - 1)))
+        (gradient,) = torch.autograd.grad(_Pulled.apply(logits, (direct - soft * p) * (1 + odds * (chosen - 1))), leaf)
         return logits.detach(), gradient
 
-    def along(start: Tensor, step: Tensor, where: Tensor, _weights: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
-        return there_and_back(start + where * step, *rest)
-
-    with tracing, torch.inference_mode(False), torch.enable_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-        features = torch.empty(batch, *shape)
-        classes = int(logits_of(copied(features)).shape[1])
-        given = (torch.empty(batch, classes), torch.empty(1, 1), torch.empty(1, 1))
-        pictures = (features[:1], features[:1], *[features[:, :1, :1, :1]] * 2) if on_a_line else (features,)
+    given = [torch.zeros(*size) for size in ((batch, *shape), (batch, classes), (1, 1), (1, 1))]
+    with tracing, torch.inference_mode(False), torch.enable_grad():
         plain: Any = get_decompositions([getattr(aten, name) for name in _PLAIN])
-        traced = make_fx(along if on_a_line else there_and_back, decomposition_table=plain)(*pictures, *given)
-    _Rewriting(traced, on_a_line).run()
-    return traced, classes
+        traced = recorded(there_and_back, given, plain)
+    _Rewriting(traced).run()
+    return traced
 
 
 def _taps(kernel: Float[Tensor, "tap ..."], step: int, padding: int) -> list[tuple[int, int, int]]:
@@ -85,11 +90,8 @@ def _taps(kernel: Float[Tensor, "tap ..."], step: int, padding: int) -> list[tup
 
 @final
 class _Rewriting:
-    def __init__(self, traced: fx.GraphModule, on_a_line: bool = False) -> None:
+    def __init__(self, traced: fx.GraphModule) -> None:
         self._traced, self._graph, self._made = traced, traced.graph, 0
-        self._line = [node for node in self._graph.nodes if node.op == "placeholder"][:4] if on_a_line else []
-        """Start, step, where and weights."""
-        self._picture = next(iter(self._line[0].users)) if on_a_line else None
 
     def run(self) -> None:
         how: dict[Any, Callable[[fx.Node], None]] = {
@@ -104,7 +106,6 @@ class _Rewriting:
             aten.hardtanh_.default: self._out_of_place(aten.hardtanh.default),
             aten.hardtanh_backward.default: self._clip,
             aten.threshold_backward.default: self._threshold,
-            aten.convolution.default: self._first,
             aten.convolution_backward.default: self._convolution,
             aten._adaptive_avg_pool2d_backward.default: self._mean_of_blocks,
             aten.avg_pool2d_backward.default: self._mean_of_blocks,
@@ -114,8 +115,6 @@ class _Rewriting:
             if node.op == "call_function" and node.target in how:
                 with self._graph.inserting_before(node):
                     how[node.target](node)
-        if self._picture is not None and self._picture.users:
-            raise ValueError(f"{next(iter(self._picture.users))} reads the picture, and is no convolution")
         self._graph.eliminate_dead_code()
         for node in self._graph.nodes:
             name = str(node.target)
@@ -178,27 +177,13 @@ class _Rewriting:
             inside = self._call(aten.logical_and.default, inside, self._call(aten.lt.Scalar, x, high))
         self._keep(inside, gradient, node)
 
-    def _first(self, node: fx.Node) -> None:
-        """A convolution of pictures on a line."""
-        if node.args[0] is not self._picture:
-            return
-        start, step, where, _ = self._line
-        weight, bias, *how = node.args[1:]
-        begun, change = self._call(node.target, start, weight, bias, *how), self._call(node.target, step, weight, None, *how)
-        self._instead(node, self._call(aten.add.Tensor, begun, self._call(aten.mul.Tensor, where, change)))
-
     def _convolution(self, node: fx.Node) -> None:
         given: Any = node.args
         gradient, x, weight, _, stride, padding, dilation, transposed, _, groups, _ = given
         if transposed:
             raise ValueError("the gradient of a transposed convolution is not put as a forward operation")
-        if x is self._picture:
-            weighted = self._call(aten.mul.Tensor, gradient, self._line[3])
-            summed = self._call(aten.sum.dim_IntList, weighted, [0], True)
-            summed.meta["val"] = gradient.meta["val"][:1]
-            gradient = summed
         kernel = self._tensor(weight)
-        outer, inner = (one.meta["val"].shape[2:] for one in (x, gradient))
+        outer, inner = (one.meta["tensor_meta"].shape[2:] for one in (x, gradient))
         axes = [*zip(outer, inner, kernel.shape[2:], stride, padding, dilation, strict=True)]
         step = stride[0]
         even = set(stride) == {step} and set(dilation) == {1} and not any(o % step for o in outer)
@@ -220,7 +205,7 @@ class _Rewriting:
     def _gradient(self, node: fx.Node, new: fx.Node) -> None:
         """Puts the gradient by the input in place of a convolution's way back, of which the others are not asked for."""
         x: Any = node.args[1]
-        new.meta["val"] = x.meta["val"]
+        new.meta["tensor_meta"] = x.meta["tensor_meta"]
         for user in list(node.users):
             if user.args[1] == 0:
                 user.replace_all_uses_with(new)
@@ -248,7 +233,7 @@ class _Rewriting:
     def _mean_of_blocks(self, node: fx.Node) -> None:
         gradient = node.args[0]
         assert isinstance(gradient, fx.Node)
-        (height, width), (rows, columns) = (one.meta["val"].shape[2:] for one in (node, gradient))
+        (height, width), (rows, columns) = (one.meta["tensor_meta"].shape[2:] for one in (node, gradient))
         block = [height // rows, width // columns]
         plain = node.args[2:] in ((), (block, block, [0, 0], False, True, None))
         if height % rows or width % columns or not plain:
@@ -260,7 +245,7 @@ class _Rewriting:
         onto, indices, values = node.args[:3]
         assert isinstance(onto, fx.Node)
         rows, columns = (*indices, None)[:2]  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable]
-        if onto.target is not aten.new_zeros.default or len(onto.meta["val"].shape) != 2 or rows is not None:
+        if onto.target is not aten.new_zeros.default or len(onto.meta["tensor_meta"].shape) != 2 or rows is not None:
             raise ValueError("index_put cannot be put as forward operations")
-        places = nn.functional.one_hot(self._tensor(columns), onto.meta["val"].shape[1]).float()
+        places = nn.functional.one_hot(self._tensor(columns), onto.meta["tensor_meta"].shape[1]).float()
         self._instead(node, self._call(aten.mm.default, values, self._constant(places)))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.image import ImageClassifier, Output
 
 BOTH_WAYS = "openvino, gradients too; in float32"
@@ -19,21 +19,16 @@ class Gradients:
 
     With `engine="openvino"` the engine gives them, in float32, once a pass there and back has been compared with torch's: the
     same to rounding, which may turn a ReLU over that is just at its kink. Where it cannot, torch does, and `notes` says why.
-    Compiling takes a second or two, so this is for many gradients, not for one; `on_lines` says that only sums will be asked
-    for.
+    Compiling takes a second, so this is for many gradients, not for one.
     """
 
-    def __init__(self, model: ImageClassifier, output: Output, *, on_lines: bool = False) -> None:
-        self._model, self._on_lines = model, on_lines
+    def __init__(self, model: ImageClassifier, output: Output) -> None:
+        self._model = model
         self._output: Output = output
 
     @cached_property
     def _compiled(self) -> CompiledGradient | str | None:
         return self._model.compiled_gradient
-
-    @cached_property
-    def _line(self) -> CompiledLine | str | None:
-        return self._model.compiled_line
 
     def __call__(
         self, features: Float32[Tensor, "copy channel height width"], target: Int64[Tensor, " copy"]
@@ -51,9 +46,6 @@ class Gradients:
         target: Int64[Tensor, " image"],
     ) -> Float32[Tensor, "image channel height width"]:
         """Of every image, the weighted sum of the gradients at start + where * step."""
-        if isinstance(line := self._line, CompiledLine):
-            each = zip(starts, steps, target, strict=True)
-            return torch.stack([self._model.quick_line(line, *one[:2], where, weights, one[2], self._output) for one in each])
         copies = starts[:, None] + where[:, None, None, None] * steps[:, None]
         _, gradients = self(copies.flatten(0, 1), target.repeat_interleave(len(where)))
         return torch.stack([torch.einsum("p,p...->...", weights, one) for one in gradients.unflatten(0, (-1, len(where)))])
@@ -61,8 +53,6 @@ class Gradients:
     @property
     def notes(self) -> dict[str, str]:
         """What an attribution says of it: nothing with torch."""
-        if self._on_lines and isinstance(self._line, CompiledLine):
-            return {"engine": BOTH_WAYS}
         if self._compiled is None:
             return {}
         if isinstance(self._compiled, str):

@@ -20,7 +20,7 @@ from pellucid.inputs.image import Images, displayed, from_pixels, to_pixels
 from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central, open_photograph, recall, remember
 from pellucid.models.batches import BATCH, Batches, Shown
 from pellucid.models.compilation import Compilation
-from pellucid.models.compiled_gradient import CompiledGradient, CompiledLine
+from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.digest import digest
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
@@ -230,23 +230,6 @@ class ImageClassifier:
         self._check_gradient(gradients, of)
         return read_output(self._set_against(self._checked(logits)), target, of), gradients
 
-    def quick_line(
-        self,
-        compiled: CompiledLine,
-        start: Float[Tensor, "channel height width"],
-        step: Float[Tensor, "channel height width"],
-        where: Float[Tensor, " place"],
-        weights: Float[Tensor, " place"],
-        target: Int64[Tensor, ""],
-        of: Output,
-    ) -> Float32[Tensor, "channel height width"]:
-        """The weighted sum of the gradients at start + where * step, again without asking."""
-        chosen = nn.functional.one_hot(target, compiled.classes).float().expand(len(where), -1)
-        logits, total = compiled(start, step, where, weights, *cotangents(of, chosen, self.against))
-        self._check_gradient(total, of)
-        self._checked(logits)
-        return total
-
     def _quick_logits(self, compiled: Callable[[Tensor, Precision], Tensor], features: Tensor, precision: Precision) -> Tensor:
         return self._set_against(self._checked(compiled(features.detach().float().cpu(), precision)))
 
@@ -263,13 +246,6 @@ class ImageClassifier:
         if self.engine == "torch":
             return None
         return self._compilation.gradient(self.prepared, (len(self.mean), *self.size))
-
-    @property
-    def compiled_line(self) -> CompiledLine | str | None:
-        """The same for the weighted sum of gradients on a straight line."""
-        if self.engine == "torch":
-            return None
-        return self._compilation.line(self.prepared, (len(self.mean), *self.size))
 
     def local(self, window: int) -> Local | str | None:
         """The same for copies of an image that differ from it in a square of that side, or why the engine cannot compute just
