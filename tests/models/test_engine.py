@@ -5,11 +5,13 @@ import copy
 import importlib.util
 import itertools
 import pickle
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, get_args
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -98,12 +100,14 @@ def test_a_copy_and_a_pickle_answer_alike() -> None:
         assert torch.equal(other.logits(images.features), model.logits(images.features))
 
 
-class Asks(nn.Module):
-    """Goes its way by the values that it sees: what is traced with one input is wrong for another."""
+class Counts(nn.Module):
+    """Gives other logits in every pass: what is traced in one is wrong for the next."""
+
+    passes = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        flat = x.flatten(1)[:, :4]
-        return flat * 2 if float(x.abs().sum()) > 0 else flat
+        self.passes += 1
+        return x.flatten(1)[:, :4] * self.passes
 
 
 class Unreadable(nn.Module):
@@ -112,13 +116,63 @@ class Unreadable(nn.Module):
 
 
 def test_a_network_that_it_gets_wrong_or_cannot_read_is_an_error_that_says_what_would_do() -> None:
-    for module, said in ((Asks(), "from torch's"), (Unreadable(), "cannot read this network")):
+    for module, said in ((Counts(), "from torch's"), (Unreadable(), "cannot read this network")):
         model = quick(module)
         with pytest.raises(ValueError, match=f"engine='openvino'.*{said}.*use engine='torch'"):
             model.logits(torch.rand(2, 3, 16, 16))
     double = quick(networks.relu_cnn().double())
     with pytest.raises(ValueError, match="float32 on a CPU; use engine='torch'"):
         double.logits(torch.rand(2, 3, 16, 16))
+
+
+class Asks(nn.Module):
+    """Doubles its logits where `ask` says so of the picture."""
+
+    limit: Tensor
+
+    def __init__(self, ask: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.ask = ask
+        self.register_buffer("limit", torch.tensor(3.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)[:, :4]
+        return flat * 2 if self.ask(x) else flat
+
+
+def written(x: Tensor) -> bool:
+    kept = torch.zeros(4)
+    kept[:2].copy_(x[0, 0, 0, :2])
+    return bool(kept.sum() > 100)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: x.mean() > 100,
+        lambda x: x.data.amax() in (100, 101),
+        lambda x: x.mean().tolist() > 100,
+        lambda x: x.mean().numpy() > 100,
+        lambda x: np.asarray(x.mean()) > 100,
+        lambda x: torch.equal(x, torch.full_like(x, 100)),
+        lambda x: len((x > 100).nonzero()),
+        written,
+    ],
+)
+def test_a_network_that_goes_its_way_by_values_is_refused_though_noise_goes_the_traced_way(ask) -> None:
+    with pytest.raises(ValueError, match=r"goes its way by the values that it sees.*use engine='torch'"):
+        quick(Asks(ask)).logits(torch.full((1, 3, 16, 16), 100.0))
+
+
+class ByWeights(Asks):
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = x.shape[2] != 16 or x.numel() == 3 or torch.tensor(x.shape).tolist()[1] == 4
+        return super().forward(x) if self.limit > 1 and not sizes else x[:, 0, 0, :4] * self.limit.item()
+
+
+def test_sizes_and_weights_may_be_read() -> None:
+    model, features = quick(ByWeights(lambda x: len(x) > 0)), torch.rand(2, 3, 16, 16)
+    torch.testing.assert_close(model.logits(features), features.flatten(1)[:, :4] * 2)
 
 
 class Steep(nn.Module):

@@ -22,6 +22,7 @@ from torch import Tensor
 from pellucid.models.bare import written_out
 from pellucid.models.errors import first_line
 from pellucid.models.finite import check_features
+from pellucid.models.followed import followed
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import AGREE, Prepared, scale
 from pellucid.models.quantized import quantized
@@ -63,12 +64,17 @@ class Compiled:
     def __init__(self, network: Prepared, shape: tuple[int, ...]) -> None:
         """ValueError when OpenVINO cannot read the network, or gets other logits than torch does."""
         check_float32(network)
+        noise = noise_like(shape)
+        expected, by_values = followed(network.module, noise.clone())
+        if by_values:
+            raise ValueError(
+                "engine='openvino' knows one way through a network, and this one goes its way by the values that it sees (as "
+                "with `if x.mean() > 0:` or `.item()` in its forward pass); use engine='torch'"
+            )
         self._graph = _read(network, shape)
         self._requests: dict[Precision, Any] = {}
         self._lock = threading.Lock()  # subtle: a request runs one batch at a time, and says so with an error
-        noise = noise_like(shape)
-        with torch.no_grad():
-            check_logits(self(noise, "float32"), logits_of(network.module(noise.clone())), network, noise)
+        check_logits(self(noise, "float32"), logits_of(expected), network, noise)
 
     def __call__(
         self, features: Float[Tensor, "batch channel height width"], precision: Precision
