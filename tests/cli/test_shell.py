@@ -194,6 +194,36 @@ def test_an_unwritable_folder_is_named_and_nothing_is_half_written(tmp_path: Pat
     assert "cannot write 'maps/observation_0.edges.safetensors'" in answer.stderr
 
 
+def test_a_map_is_kept_where_the_evidence_fails_and_it_is_said_why(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("""
+import pellucid as pl, torch
+
+class Guarded(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(4, 3, 1, 1))
+
+    def forward(self, x):
+        if not (self.weight == 1).all():
+            raise RuntimeError("these are not the weights it was trained with")
+        return torch.nn.functional.conv2d(x, self.weight)[:, :, 0, :1].flatten(1)
+
+model = pl.ImageClassifier(Guarded().eval(), size=(16, 16), prepare=False)
+""")
+    asked = ("explain", "saliency", "observation:0", "observation:1", "--model", "own.py:model", "--target", "1")
+    answer = shell(*asked, "--json", cwd=tmp_path)
+    document = json.loads(answer.stdout)
+    assert answer.returncode == 1
+    assert [one["verdict"] for one in document["results"]] == [None, None]
+    for one, failed in zip(document["results"], document["failed"], strict=True):
+        assert pl.Record.from_bytes(tmp_path / one["record"]).evidence == ()
+        assert (tmp_path / one["picture"]).is_file()
+        why = f"the map of {one['source']} is kept, and there is no evidence on it: these are not the weights"
+        assert failed["error"].startswith(why)
+        assert why in answer.stderr
+    assert "no evidence" in shell(*asked, cwd=tmp_path).stdout
+
+
 def test_pictures_of_one_name_keep_apart(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

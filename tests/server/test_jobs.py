@@ -257,6 +257,18 @@ def test_a_job_ends_at_its_limit_with_the_best_so_far(tmp_path):
         assert "no evidence was gathered" in said["notes"][-1]
 
 
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_a_map_without_evidence_is_kept_and_it_is_said_why(tmp_path, monkeypatch: pytest.MonkeyPatch, kind):
+    def fails(*_args: object, **_options: object) -> None:
+        raise kind("the logits are NaN")
+
+    monkeypatch.setattr("pellucid.server.work.trust", fails)
+    with opened(tmp_path) as client:
+        said = finished(client, start(client, {**question("saliency"), "trust": True}))
+    assert (said["state"], said["trust"]) == ("done", None)
+    assert said["notes"][-1] == "no evidence was gathered: the logits are NaN"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -128,13 +128,16 @@ def run(
                 click.echo(f"Error: {error}", err=True)
                 continue
             done.append(answer)
+            if answer["without_evidence"]:
+                failed.append({"source": source, "error": answer["without_evidence"]})
+                click.echo(f"Error: {answer['without_evidence']}", err=True)
     if as_json:
         print_json({"method": method.name, "model": classifier.name, "results": done, "failed": failed})
     elif done:
         rows = [
             (
                 a["source"], _question(a), f"{a['probability']:.3f}", f"{a['error']:.2g}", f"{a['seconds']:.1f} s",
-                a["verdict"] or "-", a["picture"],
+                a["verdict"] or ("no evidence" if a["without_evidence"] else "-"), a["picture"],
             )
             for a in done
         ]  # fmt: skip
@@ -161,9 +164,10 @@ def one(
     suffix: str,
     advance: Any,
 ) -> dict[str, Any]:
-    """One picture explained, drawn and kept on record; what is printed of it."""
+    """One picture explained, drawn and kept on record, before the evidence and with it; what is printed of it."""
     from pellucid.explain import explain as explain_now
     from pellucid.explain import record
+    from pellucid.models.errors import first_line
     from pellucid.pictures.images import draw
     from pellucid.render.figures import save
     from pellucid.store import Record
@@ -176,14 +180,23 @@ def one(
         classifier, images, method=method.name, progress=lambda step: advance(share * step.work.fraction), **asked, **options
     )
     seconds = time.monotonic() - start
-    evidence = trust(classifier, images, a, progress=lambda f: advance(share + (1 - share) * f)) if trusted else None
-    told = () if evidence is None else (evidence[0].to_json(),)
-    kept = replace(record(classifier, images, a), evidence=told)
+    kept = record(classifier, images, a)
     named = Path(source.replace(":", "_")).stem
     stem = own_stem(out, named, method.name, _asked(kept), lambda path: _asked(Record.from_bytes(path)))
     path = kept.write(stem.with_name(stem.name + ".safetensors"))
     picture = stem.with_name(f"{stem.name}.{suffix}")
-    save(draw(classifier, images, a, evidence=evidence or ()), picture)
+    save(draw(classifier, images, a), picture)
+    evidence, without = None, None
+    if trusted:
+        try:
+            evidence = trust(classifier, images, a, progress=lambda f: advance(share + (1 - share) * f))
+        except Exception as error:  # whatever: somebody's network, run with random weights
+            without = f"the map of {source} is kept, and there is no evidence on it: {first_line(error)}"
+    told = () if evidence is None else (evidence[0].to_json(),)
+    if evidence is not None:
+        kept = replace(kept, evidence=told)
+        kept.write(path)
+        save(draw(classifier, images, a, evidence=evidence), picture)
     (index,) = a.target.tolist()
     return {
         "source": source,
@@ -204,6 +217,7 @@ def one(
         "notes": dict(a.notes),
         "verdict": None if evidence is None else evidence.verdict,
         "evidence": told[0] if told else None,
+        "without_evidence": without,
         "picture": str(picture),
         "record": str(path),
         "key": kept.request.key,

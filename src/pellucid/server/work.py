@@ -16,12 +16,13 @@ from pellucid.methods import methods
 from pellucid.methods.filter_image import FilterImage
 from pellucid.methods.filter_maps import excitements, filter_maps, strongest_patches
 from pellucid.methods.filters import filters as ascent
+from pellucid.models.errors import first_line
 from pellucid.models.image import ImageClassifier
 from pellucid.registry import validated
 from pellucid.server import encoded
 from pellucid.server.bodies import SOURCES, CorpusBody, ExplainBody, FiltersBody
 from pellucid.server.corpora import Corpora
-from pellucid.server.jobs import OutOfTime, Run
+from pellucid.server.jobs import LIBRARY, OutOfTime, Run
 from pellucid.server.loaded import Models
 from pellucid.server.sources import Sources, observations
 from pellucid.stream import Method, bounded
@@ -107,8 +108,8 @@ class Work:
                 found = trust(model, images, last, progress=lambda share: run.check_time())
                 evidence = [one.to_json() for one in found.evidence]
                 run.say("trust", {"evidence": encoded.finite(evidence)})
-            except OutOfTime as late:
-                run.note(f"no evidence was gathered: {late}")
+            except (*LIBRARY, OutOfTime, RuntimeError) as error:  # the map is there all the same
+                run.note(f"no evidence was gathered: {first_line(error)}")
         run.record = replace(record(model, images, last), evidence=tuple(evidence)).to_bytes()
 
     # -------------------------------------------------------------------------------------------------------- filters
