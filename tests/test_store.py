@@ -10,7 +10,8 @@ import torch
 import pellucid as pl
 from pellucid.store import write_whole
 from pellucid.stream import bounded, drain
-from tests.conftest import pictures
+from tests import networks
+from tests.conftest import pictures, wrapped
 
 
 @pytest.fixture
@@ -129,6 +130,25 @@ def test_replay_says_when_the_network_is_another_one(record: pl.Record, smooth: 
     assert not again.identical
     assert again.verdict.startswith("Not reproduced: scores differ by up to ")
     assert again.notes == ("the network has other weights or reads pictures differently",)
+
+
+def test_replay_on_a_network_that_cannot_have_made_the_record_says_so(record: pl.Record, relu: pl.ImageClassifier) -> None:
+    of_filters = pl.filters(relu, "0", [1], steps=2)
+    larger, grey = wrapped(networks.relu_cnn(), 20), replace(relu, module=Grey().eval(), mean=(0.5,), std=(0.5,), name="")
+    for made in (record, of_filters):
+        for other, reads in ((larger, "3 x 20 x 20"), (grey, "1 x 16 x 16")):
+            with pytest.raises(
+                ValueError, match=f"of pictures of 3 x 16 x 16, which .*{reads}.* does not read; give the network"
+            ):
+                pl.replay(made, other)
+    for question in (record, replace(record, request=record.request.model_copy(update={"target": (0, 0), "against": 2}))):
+        with pytest.raises(ValueError, match=r"is of class 2, which .* to 2 classes> does not have; give the network"):
+            pl.replay(question, wrapped(networks.relu_cnn(2)))
+
+
+class Grey(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)[:, :5]
 
 
 # -------------------------------------------------------------------------------------------------------------- filters

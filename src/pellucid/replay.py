@@ -1,5 +1,6 @@
 """Running a record again, and saying whether it came out the same."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -58,8 +59,8 @@ def replay(record: Record | FilterImage | bytes | str | Path, model: ImageClassi
 
     A record of a network made in Python wants that network as `model`, and so does one of a Python file's, which a record alone
     never runs: its name (`FILE.py:NAME`) will do. Where the record's engine does not take the network handed in, torch runs it,
-    and a note says so. Raises ValueError when the network is missing, or when the record was made with an engine that is not
-    installed.
+    and a note says so. Raises ValueError when the network is missing, reads pictures of another size or has no such class, or
+    when the record was made with an engine that is not installed.
     """
     if isinstance(record, bytes | str | Path):
         record = FilterImage.from_record(record) if "filter_image" in read_header(record) else Record.from_bytes(record)
@@ -71,6 +72,9 @@ def _explanation(record: Record, model: ImageClassifier | str | Path | None) -> 
     said = before.notes.get("engine")
     engine = "torch" if said is None else "openvino-int8" if "int8" in said else "openvino"
     network, without = _network(request.model, model), []
+    target = torch.tensor(request.target if request.target is not None else before.target.tolist())
+    against = [] if request.against is None else [request.against]
+    _check_fits(network, record.inputs.features, [*target.tolist(), *against])
     try:
         network = network.on(engine)
         _ = network.compiled
@@ -81,7 +85,6 @@ def _explanation(record: Record, model: ImageClassifier | str | Path | None) -> 
     now = environment()
     notes = _weights(network, record.fingerprint) + without
     notes += [f"{k} was {v}, is {now.get(k)}" for k, v in record.environment.items() if now.get(k) != v]
-    target = torch.tensor(request.target if request.target is not None else before.target.tolist())
     answers = repeated(
         methods[request.method], network.rather_than(request.against), record.inputs, target, before.options, before
     )
@@ -91,6 +94,7 @@ def _explanation(record: Record, model: ImageClassifier | str | Path | None) -> 
 
 def _filters(record: FilterImage, model: ImageClassifier | str | Path | None) -> Replay:
     model = _network(record.model, model)
+    _check_fits(model, record.features)
     start = None
     if record.begin is not None:
         shown = to_pixels(displayed(record.begin, record.mean, record.std))
@@ -111,6 +115,15 @@ def _network(name: str, given: ImageClassifier | str | Path | None) -> ImageClas
     if name.startswith("sha256:"):
         raise ValueError("this record is of a network made in Python; hand it in: replay(record, model=...)")
     return load_classifier(check_no_code(name, f"if it is yours: replay(record, {name!r}), or --model {quote(name)}"))
+
+
+def _check_fits(model: ImageClassifier, features: Tensor, classes: Sequence[int] = ()) -> None:
+    """ValueError for a network that does not read what is on record, or has no such classes."""
+    size, wanted = tuple(features.shape[1:]), "give the network that the record was made with"
+    if size != (len(model.mean), *model.size):
+        raise ValueError(f"the record is of pictures of {' x '.join(map(str, size))}, which {model!r} does not read; {wanted}")
+    if classes and max(classes) >= len(model.labels):
+        raise ValueError(f"the record is of class {max(classes)}, which {model!r} does not have; {wanted}")
 
 
 def _weights(model: ImageClassifier, fingerprint: str) -> list[str]:

@@ -291,3 +291,28 @@ def test_a_record_of_filters_replays(tmp_path):
     again = shell("replay", record, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert f"{record}: Reproduced" in again.stdout
+
+
+def test_a_replay_that_cannot_be_is_said_and_the_rest_go_on(tmp_path):
+    (tmp_path / "own.py").write_text("""
+import pellucid as pl, torch
+
+def made(filters, side):
+    layers = torch.nn.Conv2d(3, filters, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    return pl.ImageClassifier(torch.nn.Sequential(*layers).eval(), size=(side, side))
+
+wide, narrow, large = made(4, 16), made(2, 16), made(4, 20)
+""")
+    paths = []
+    for layer in ("0", "1"):
+        done = shell(
+            "filters", layer, "3" if layer == "0" else "1", "--steps", "2", "--json", "--model", "own.py:wide", cwd=tmp_path
+        )
+        paths.append(json.loads(done.stdout)["record"])
+    few = shell("replay", *paths, "--model", "own.py:narrow", cwd=tmp_path)
+    assert few.returncode == 1
+    assert f"{paths[0]}: layer 0 has filters 0 to 1, got 3" in few.stderr
+    assert f"{paths[1]}: " in few.stdout
+    large = shell("replay", *paths, "--model", "own.py:large", cwd=tmp_path)
+    assert large.returncode == 1
+    assert all(f"{path}: the record is of pictures of 3 x 16 x 16" in large.stderr for path in paths)

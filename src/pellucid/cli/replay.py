@@ -38,7 +38,7 @@ def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: b
             advance(float(number), f"replaying {path.name}")
             try:
                 found = _of_texts(path, store, given) if _is_view(path) else _of_pictures(path, given)
-            except (ValueError, KeyError, OSError) as error:
+            except (ValueError, LookupError, OSError) as error:
                 failed += 1
                 results.append({"record": str(path), "error": str(error)})
                 if not as_json:
