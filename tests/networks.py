@@ -1,5 +1,7 @@
 """Small networks whose explanations are known, or quick to compute twice."""
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -70,3 +72,10 @@ class Residual(nn.Module):
         x = self.act(self.stem(x))
         x = x + self.act(self.norm(self.depthwise(x)))
         return self.head(self.act(self.down(x)).mean((2, 3)))
+
+
+def quantized(module: nn.Module) -> nn.Module:
+    """The same with its linear layers in eight-bit integers, of which torch has no gradient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that this moves to another package
+        return torch.ao.quantization.quantize_dynamic(module, {nn.Linear})

@@ -1,5 +1,7 @@
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from pellucid.analysis.token_scores import TokenMethod, TokenScores, token_score
 from pellucid.analysis.token_targets import asked_without, removable, token_target
 from tests import encoders
 from tests.encoders import SENTENCES
+from tests.networks import quantized
 
 QUESTION, CONTEXT = "who wrote the long letter?", "the young queen wrote the letter in 1905."
 GUESS = "the queen [MASK] the long letter in re."
@@ -493,3 +496,18 @@ def test_a_class_that_does_not_exist_or_a_head_of_one_logit_says_so():
     with pytest.raises(ValueError, match="the head of tiny bert has several classes at once; what is explained is one class"):
         token_scores(sorter, "the queen")
     assert not sorter.fills_masks
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_quantized_layers_have_no_gradient_and_it_is_said(tiny_reader: pl.TextEncoder, method: TokenMethod, whole: bool):
+    module: Any = copy.deepcopy(tiny_reader.module)
+    if whole:
+        module = quantized(module)
+    else:
+        module.bert.encoder = quantized(module.bert.encoder)
+    encoder = replace(tiny_reader, module=module)
+    tokens = encoder.read("what is it", "it is a dog")
+    with pytest.raises(ValueError, match=r"quantized layers\. .* needs no gradient: erasure, attention or rollout"):
+        token_scores(encoder, tokens, method=method)
+    token_scores(encoder, tokens, method="erasure")

@@ -227,6 +227,66 @@ def test_a_network_without_gradients_is_explained_by_what_needs_none() -> None:
     assert pl.explain(model, torch.rand(3, 16, 16), method="occlusion", window=8).scores.any()
 
 
+class Both(torch.nn.Module):
+    """The logits of a network, and those of its quantized twin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain, self.quantized = networks.relu_cnn(), networks.quantized(networks.relu_cnn().eval())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.plain(x) + self.quantized(x)
+
+
+@pytest.mark.parametrize("make", [lambda: networks.quantized(networks.relu_cnn().eval()), Both])
+@pytest.mark.parametrize("prepare", [True, False])
+@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "grad_cam"])
+def test_quantized_layers_have_no_gradient_and_it_is_said_instead_of_a_map_without_their_part(make, prepare, method) -> None:
+    model = pl.ImageClassifier(make().eval(), size=(16, 16), prepare=prepare)
+    with pytest.raises(
+        ValueError, match=r"gives no gradient: .* quantized layers\. .* before it was quantized, .* lime or occlusion"
+    ):
+        pl.explain(model, torch.rand(3, 16, 16), method=method)
+    assert pl.explain(model, torch.rand(3, 16, 16), method="occlusion", window=8).scores.any()
+
+
+class Nothing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> None:
+        return None
+
+
+class Cut(torch.nn.Module):
+    """Says how to compute its gradient, and gives none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = networks.relu_cnn()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = Nothing.apply(self.inner(x))
+        assert isinstance(logits, torch.Tensor)
+        return logits
+
+
+class Dead(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)[:, :5].clamp(max=-100) * 0.5
+
+
+@pytest.mark.parametrize("prepare", [True, False])
+def test_no_gradient_is_not_a_gradient_of_zero(prepare: bool) -> None:
+    model = pl.ImageClassifier(Cut().eval(), size=(16, 16), prepare=prepare)
+    with pytest.raises(ValueError, match=r"gives no gradient: .* lime or occlusion"):
+        pl.explain(model, torch.rand(3, 16, 16), method="saliency")
+    flat = pl.ImageClassifier(Dead().eval(), size=(16, 16), prepare=prepare)
+    assert not pl.explain(flat, torch.rand(3, 16, 16), method="saliency").scores.any()
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_bare_module_or_an_encoder_is_no_model_and_the_message_says_what_is(tiny: pl.TextEncoder) -> None:
     module: Any = networks.seeded(networks.relu_cnn())

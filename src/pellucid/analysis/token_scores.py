@@ -31,6 +31,7 @@ from pellucid.attribution import Work
 from pellucid.inputs.paths import quadrature
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import _words_as_tokens, word_groups
+from pellucid.models.fit import gradient as gradient_of
 from pellucid.models.text import TextEncoder
 from pellucid.registry import OptionValue
 
@@ -298,7 +299,7 @@ def _asked_of(
             logit, _ = read_out({k: v.float() for k, v in said.items()}, mask, places, target.words[chosen])
             logits[some] = logit.detach()
             if gradient:  # of the embeddings alone: the caller's parameters keep their .grad
-                slopes[some, :width] = torch.autograd.grad(logit.sum(), leaf)[0].cpu()
+                slopes[some, :width] = gradient_of(logit, leaf, "erasure, attention or rollout").cpu()
             if progress is not None:
                 progress((number + 1) / len(passes))
     if not torch.isfinite(slopes).all():

@@ -13,6 +13,9 @@ from pellucid.models.finite import all_finite
 NEARLY = 1e-3
 """How far the softmax of a thousand classes may be from 1 in float16."""
 
+_WITHOUT = "torch::autograd::WarnNotImplemented"
+"""What torch puts in place of an operation's gradient that it does not have: it warns, and goes on as if it were zero."""
+
 
 def sequence(name: str, value: Any, example: str) -> tuple[Any, ...]:
     """The values as a tuple; TypeError for a single one, with what would do."""
@@ -81,13 +84,37 @@ def count_classes(run: Callable[[Tensor], Any], read: Callable[[Any], Tensor], c
     return logits.shape[1]
 
 
-def check_differentiable(values: Float[Tensor, " batch"]) -> None:
-    """ValueError where nothing can be said of their gradient."""
-    if not values.requires_grad:
+def gradient(values: Float[Tensor, " batch"], leaf: Float[Tensor, "batch ..."], otherwise: str) -> Float[Tensor, "batch ..."]:
+    """Of the values by the leaf that they were computed from. ValueError where there is none, which is not one of 0;
+    `otherwise` names methods that need none."""
+    found = None
+    if values.requires_grad:
+        check_differentiable(values, otherwise)
+        (found,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
+    if found is None:
         raise ValueError(
             "the network gives no gradient: its forward pass runs under torch.no_grad() or detaches its values. Take that out, "
-            "or explain by a method that needs no gradient: lime or occlusion"
+            f"or explain by a method that needs no gradient: {otherwise}"
         )
+    return found
+
+
+def check_differentiable(values: Float[Tensor, " batch"], otherwise: str) -> None:
+    """ValueError where torch would leave a part of their gradient out."""
+    ahead = [values.grad_fn]
+    met = {*ahead}
+    while ahead:
+        if (node := ahead.pop()) is None:
+            continue
+        if node.name() == _WITHOUT:
+            raise ValueError(
+                "the network gives no gradient: torch has none for one of its operations, as for those of quantized layers. "
+                "Give the network as it was before it was quantized, or explain by a method that needs no gradient: "
+                + otherwise
+            )
+        further = {one for one, _ in node.next_functions} - met
+        met |= further
+        ahead += further
 
 
 def _probabilities(rows: Tensor) -> bool:

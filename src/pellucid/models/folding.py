@@ -129,11 +129,14 @@ class _Clip(torch.autograd.Function):  # subtle: `hardtanh_` copies what it is a
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
         ctx.limits = low, high
+        ctx.set_materialize_grads(False)  # where there is no gradient, there is none here either, instead of zeros
         ctx.mark_dirty(x.clamp_(low, high))
         ctx.save_for_backward(x)
         return x
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple[Tensor | None, None, None]:
+        if grad_outputs[0] is None:
+            return None, None, None
         (clipped,) = ctx.saved_tensors
         return torch.ops.aten.hardtanh_backward(*grad_outputs, clipped, *ctx.limits), None, None

@@ -24,7 +24,7 @@ from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.digest import digest
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
-from pellucid.models.fit import check_differentiable, count_classes, label_names, sequence
+from pellucid.models.fit import check_differentiable, count_classes, gradient, label_names, sequence
 from pellucid.models.hooks import Layer, captured, list_layers, run_to
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
@@ -41,6 +41,8 @@ _SEQUENCES = {
     "std": "one value per channel, such as (0.5, 0.5, 0.5), or (0.5,) for a network that reads grey",
     "unanswered": "a list of labels",
 }
+
+WITHOUT_GRADIENT = "lime or occlusion"
 
 LEAST_SEEN = 0.5
 """A picture is noted where its shape leaves the network less than this share of what it sees of one of its own shape. So 2:1 is
@@ -266,11 +268,10 @@ class ImageClassifier:
                 # subtle: the copy lets a network begin with an in-place module, which may not touch a leaf
                 logits = self._run(network, leaf.clone())
                 value = read_output(logits, wanted.clone(), of)  # a clone made here is no inference tensor
-                check_differentiable(value)
-                (gradient,) = torch.autograd.grad(value.sum(), leaf)
-            self._check_gradient(gradient, of)
+                slope = gradient(value, leaf, WITHOUT_GRADIENT)
+            self._check_gradient(slope, of)
             values.append(value.detach())
-            gradients.append(gradient.contiguous())
+            gradients.append(slope.contiguous())
         return torch.cat(values), torch.cat(gradients)
 
     def _check_gradient(self, gradient: Tensor, of: Output) -> None:
@@ -299,14 +300,20 @@ class ImageClassifier:
                     inner = outputs[layer]
                     if len(inner) != len(part):
                         raise ValueError(f"layer {layer!r} gave shape {tuple(inner.shape)} for {len(part)} images")
-                    gradient = torch.autograd.grad(value.sum(), inner, allow_unused=True)[0] if inner.requires_grad else None
-                if gradient is None:
-                    raise ValueError(f"the {of} does not depend on the output of layer {layer!r}; choose one on its way")
-                if not all_finite(gradient):
+                    slope = None
+                    if inner.requires_grad and value.requires_grad:
+                        check_differentiable(value, WITHOUT_GRADIENT)
+                        (slope,) = torch.autograd.grad(value.sum(), inner, allow_unused=True)
+                if slope is None:
+                    raise ValueError(
+                        f"the {of} does not depend on the output of layer {layer!r}, or the network detaches its values behind "
+                        "it; choose a layer on its way"
+                    )
+                if not all_finite(slope):
                     raise ValueError(f"the gradient of the {of} by layer {layer!r} is NaN or infinite")
                 values.append(value.detach())
                 activations.append(inner.detach().float().cpu().contiguous())
-                gradients.append(gradient.float().cpu().contiguous())
+                gradients.append(slope.float().cpu().contiguous())
         return torch.cat(values), torch.cat(activations), torch.cat(gradients)
 
     def layer_output(self, features: Float[Tensor, "batch channel height width"], layer: str) -> Float[Tensor, "..."]:
