@@ -3,6 +3,8 @@
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -188,3 +190,31 @@ def test_a_part_that_torch_jit_made_is_no_layer_and_the_others_are() -> None:
     assert pl.explain(model, pictures(model, 1), method="grad_cam").scores.abs().sum() > 0
     with pytest.raises(ValueError, match="lets nobody look at its layers"):
         pl.filters(model, "0", [0], steps=2)
+
+
+def test_of_what_torch_compile_made_the_network_in_it_is_explained(tiny: pl.TextEncoder) -> None:
+    network = networks.seeded(networks.relu_cnn())
+    plain, model = model_of(network), model_of(torch.compile(network, backend="eager"))  # pyright: ignore[reportArgumentType]
+    images = pictures(model, 2)
+    assert model.module is network
+    assert (model.layers, model.fingerprint) == (plain.layers, plain.fingerprint)
+    for method in ("grad_cam", "saliency"):
+        made, expected = (pl.explain(one, images, method=method, target=1) for one in (model, plain))
+        assert torch.equal(made.scores, expected.scores)
+    assert torch.equal(pl.filters(model, "0", [1], steps=2).features, pl.filters(plain, "0", [1], steps=2).features)
+    compiled: Any = torch.compile(tiny.module, backend="eager")
+    assert replace(tiny, module=compiled).module is tiny.module
+
+
+def test_a_part_that_torch_compile_made_is_a_layer_and_nothing_in_it() -> None:
+    body: Any = torch.compile(nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU()), backend="eager")
+    model = model_of(nn.Sequential(body, nn.Conv2d(6, 4, 3), nn.Flatten(), nn.Linear(4 * 12 * 12, 3)).eval())
+    assert [layer.name for layer in model.layers] == ["0", "1", "2", "3"]
+    images = pictures(model, 2)
+    assert pl.explain(model, images, method="grad_cam", target=1).notes == {"layer": "1"}
+    with pytest.raises(
+        ValueError, match=r"'0\._orig_mod\.1' is in a part of the network that torch\.compile made, .* as it was before"
+    ):
+        pl.explain(model, images, method="grad_cam", target=1, layer="0._orig_mod.1")
+    with pytest.raises(ValueError, match="use engine='torch'"):
+        model.on("openvino").logits(images.features)

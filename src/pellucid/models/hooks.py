@@ -40,12 +40,26 @@ class Stopped(Exception):
     """Raised by a hook once everything that was asked for has been seen."""
 
 
+_COMPILED = "_orig_mod"
+"""Under which torch.compile keeps the module that it was given, whose hooks are not called."""
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module that torch.compile was given, which has the same weights, or the module itself."""
+    return getattr(module, _COMPILED, module)
+
+
 def find_module(module: nn.Module, name: str) -> nn.Module:
     """The submodule of that name; KeyError with the nearest names otherwise, ValueError for one that cannot be looked at."""
     modules = dict(module.named_modules())
     if name not in modules or not name:
         raise UnknownName(unknown("layer", name, [n for n in modules if n]))
     check_open(modules[name])
+    if _COMPILED in name.split("."):
+        raise ValueError(
+            f"layer {name!r} is in a part of the network that torch.compile made, which lets nobody look at its layers; give "
+            "the network with that part as it was before"
+        )
     return modules[name]
 
 
@@ -59,7 +73,8 @@ def check_open(module: nn.Module) -> None:
 
 def list_layers(module: nn.Module, images: Callable[[int], Tensor]) -> tuple[Layer, ...]:
     """The submodules in the order in which they finish, by running them once on two `images`, or on one where two are too
-    many; without those that torch.jit made, and those that compute a weight. ValueError for a network that torch.jit made."""
+    many; without those that torch.jit made, those inside a part that torch.compile made, and those that compute a weight.
+    ValueError for a network that torch.jit made."""
     check_open(module)
     try:
         return _listed(module, images(2))
@@ -90,7 +105,9 @@ def _listed(module: nn.Module, features: Tensor) -> tuple[Layer, ...]:
 
 
 def _is_layer(name: str, sub: nn.Module) -> bool:
-    return name != "" and not isinstance(sub, torch.jit.ScriptModule) and "parametrizations" not in name.split(".")
+    return (
+        name != "" and not isinstance(sub, torch.jit.ScriptModule) and not {"parametrizations", _COMPILED} & {*name.split(".")}
+    )
 
 
 @contextmanager

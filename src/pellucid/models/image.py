@@ -25,7 +25,7 @@ from pellucid.models.digest import digest
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
 from pellucid.models.fit import check_differentiable, count_classes, gradient, label_names, sequence
-from pellucid.models.hooks import Layer, captured, list_layers, run_to
+from pellucid.models.hooks import Layer, captured, list_layers, run_to, uncompiled
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
 from pellucid.models.remembered import Memory
@@ -65,7 +65,8 @@ class ImageClassifier:
     """A ready network: module, labels, how it reads a picture, its named layers.
 
     The module maps `batch channel height width` to logits `batch class` (a tensor, or an object with `.logits`). It is never
-    changed: weights, mode, `.grad`, `requires_grad` and hooks stay as they were. A picture is cut (`fit="crop"`: the central
+    changed: weights, mode, `.grad`, `requires_grad` and hooks stay as they were. Of what torch.compile made, the module that it
+    was given is taken, whose layers can be looked at. A picture is cut (`fit="crop"`: the central
     `crop` of its short side; `fit="squash"`: the central `crop` of each side, and the sides are scaled apart), resized to
     `size` (height, width), and normalised as (value - mean) / std of values in [0, 1].
     """
@@ -103,6 +104,7 @@ class ImageClassifier:
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
             raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
+        object.__setattr__(self, "module", uncompiled(self.module))
         for name, example in _SEQUENCES.items():  # lists are welcome, and kept as tuples
             object.__setattr__(self, name, sequence(name, getattr(self, name), example))
         object.__setattr__(self, "labels", label_names(self.labels))

@@ -15,7 +15,7 @@ from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
 from pellucid.models.digest import digest
 from pellucid.models.finite import all_finite
-from pellucid.models.hooks import find_module
+from pellucid.models.hooks import find_module, uncompiled
 from pellucid.models.remembered import Memory
 
 Head = Literal["question_answering", "masked_words", "classification"]
@@ -61,6 +61,7 @@ class TextEncoder:
             raise TypeError(
                 f"module is a {type(self.module).__name__}; expected an encoder of transformers, such as a BertModel"
             )
+        object.__setattr__(self, "module", uncompiled(self.module))
         kind = self.config.model_type
         if kind not in PROJECTIONS:
             raise ValueError(f"no encoder of type {kind!r} can be opened up; known: {', '.join(PROJECTIONS)}")
