@@ -101,6 +101,7 @@ REFUSED = {
         FileNotFoundError,
         r"no image at '.*cat\.jpg'; give a file, or observation:0",
     ),
+    "no name": (lambda _: "", ValueError, "the name of the picture is empty; give a file, or observation:0"),
     "a folder": (lambda d: d, IsADirectoryError, "is a folder; name the pictures in it"),
     "unreadable": (lambda d: text(d / "a.jpg"), ValueError, r"a\.jpg' is not a picture in a known format \(jpg, jpeg, png"),
     "empty": (lambda d: save(d / "a.png", Image.fromarray(gradient())) and text(d / "a.png"), ValueError, "is not a picture"),

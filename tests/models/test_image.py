@@ -181,6 +181,13 @@ REFUSED = {
     ),
     "labels of names": (networks.relu_cnn(2), {"labels": {"a": 0, "b": 1}}, TypeError, "a dictionary without 0 among its keys"),
     "labels of numbers": (networks.relu_cnn(2), {"labels": [0, 1]}, TypeError, r"labels\[0\] is 0; expected a name"),
+    "labels of nothing": (networks.relu_cnn(2), {"labels": None}, TypeError, "labels=None is one NoneType; expected a list of"),
+    "size of nothing": (
+        networks.relu_cnn(2),
+        {"size": None},
+        TypeError,
+        r"size=None is one NoneType; expected \(height, width\)",
+    ),
     "labels in one": (networks.relu_cnn(2), {"labels": "ab"}, TypeError, "labels='ab' is one str; expected a list"),
     "crop of zero": (networks.relu_cnn(), {"crop": 0.0}, ValueError, r"crop=0\.0; it is the share of the short side"),
 }
@@ -192,6 +199,14 @@ def test_a_network_that_does_not_fit_is_refused(case: str) -> None:
     module, reading, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         pl.ImageClassifier(module.eval() if isinstance(module, nn.Module) else module, **{"size": (16, 16), **reading})
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_torch_export_made_is_refused_with_what_would_do() -> None:
+    made = torch.export.export(networks.seeded(networks.relu_cnn()), (torch.rand(1, 3, 16, 16),))
+    for module in (made, made.module(), nn.Sequential(made.module())):
+        with pytest.raises(TypeError, match=r"what torch\.export made .* give the torch\.nn\.Module that it was made of"):
+            pl.ImageClassifier(module, size=(16, 16))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_network_that_ends_in_a_softmax_is_warned_of() -> None:

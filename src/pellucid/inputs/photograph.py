@@ -127,6 +127,8 @@ def open_photograph(source: object) -> tuple[Image.Image, str]:
 
 
 def _from_path(source: str) -> tuple[Image.Image, str]:
+    if not source:
+        raise ValueError("the name of the picture is empty; give a file, or observation:0 to observation:9")
     if source.startswith("sha256:"):
         return open_photograph(recall(source))
     path = _shipped(source) if source.startswith("observation:") else Path(source)

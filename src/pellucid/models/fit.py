@@ -1,12 +1,12 @@
 """Whether a network and what is said of it go together: told by the arguments, and by one pass over an empty picture."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, fx, nn
 
 from pellucid.models.finite import all_finite
 
@@ -19,9 +19,22 @@ _WITHOUT = "torch::autograd::WarnNotImplemented"
 
 def sequence(name: str, value: Any, example: str) -> tuple[Any, ...]:
     """The values as a tuple; TypeError for a single one, with what would do."""
-    if isinstance(value, int | float | str):
+    if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"{name}={value!r} is one {type(value).__name__}; expected {example}")
     return tuple(value)
+
+
+def check_module(module: Any) -> None:
+    """TypeError for what is no module, or is one that torch.export made."""
+    parts = module.modules() if isinstance(module, nn.Module) else ()
+    exported = any(isinstance(sub, fx.GraphModule) and "eval" in vars(sub) for sub in parts)  # which then raises
+    if exported or type(module).__name__ == "ExportedProgram":
+        raise TypeError(
+            "what torch.export made of a network has no evaluation mode and no layers to look at; give the torch.nn.Module "
+            "that it was made of"
+        )
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module is a {type(module).__name__}; expected a torch.nn.Module from images to logits")
 
 
 def label_names(labels: Any) -> tuple[str, ...]:

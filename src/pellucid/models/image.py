@@ -24,7 +24,7 @@ from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.digest import digest
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
-from pellucid.models.fit import check_differentiable, count_classes, gradient, label_names, sequence
+from pellucid.models.fit import check_differentiable, check_module, count_classes, gradient, label_names, sequence
 from pellucid.models.hooks import Layer, captured, list_layers, run_to, uncompiled
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
@@ -102,8 +102,7 @@ class ImageClassifier:
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.module, nn.Module):
-            raise TypeError(f"module is a {type(self.module).__name__}; expected a torch.nn.Module from images to logits")
+        check_module(self.module)
         object.__setattr__(self, "module", uncompiled(self.module))
         for name, example in _SEQUENCES.items():  # lists are welcome, and kept as tuples
             object.__setattr__(self, name, sequence(name, getattr(self, name), example))
