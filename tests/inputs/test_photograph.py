@@ -31,6 +31,16 @@ def test_reads_every_kind_of_source_alike(tmp_path: Path) -> None:
         assert picture.mode == "RGB"
 
 
+@pytest.mark.parametrize("ending", ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "jp2"])
+def test_every_format_that_a_message_names_is_read(tmp_path: Path, ending: str) -> None:
+    Image.fromarray(gradient()).save(tmp_path / f"a.{ending}")
+    (path,) = expand([tmp_path])
+    picture, _ = open_photograph(path)
+    assert np.abs(np.asarray(picture).astype(int) - gradient()).mean() < 12
+    with pytest.raises(ValueError, match=rf"known format \(.*\b{ending}\b.*\)"):
+        open_photograph(b"hello")
+
+
 def test_a_camera_on_its_side_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # rotated by 90 degrees

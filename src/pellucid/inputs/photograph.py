@@ -22,7 +22,7 @@ MIN_SIDE = 8
 Fit = Literal["crop", "squash"]
 Rectangle = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
 
 
 class ImageWarning(UserWarning):
