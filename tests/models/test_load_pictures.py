@@ -62,6 +62,16 @@ READ: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
         ),
         {"size": (64, 64), "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "interpolation": "lanczos"},
     ),
+    "the middle, to half a pixel of a few": (
+        lambda: processor("MobileNetV2", size={"shortest_edge": 72}, crop_size={"height": 64, "width": 64}),
+        {"size": (64, 64), "fit": "crop", "crop": 64 / 72, "interpolation": "bilinear"},
+    ),
+    "by a window of Hamming's": (
+        lambda: processor("ViT", size={"height": 32, "width": 32}, resample=5), {"size": (32, 32), "interpolation": "hamming"}
+    ),
+    "by means of boxes": (
+        lambda: processor("ViT", size={"height": 32, "width": 32}, resample=4), {"size": (32, 32), "interpolation": "box"}
+    ),
     "as it is": (
         lambda: processor("ViT", size={"height": 64, "width": 64}, do_normalize=False, resample=0),
         {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "interpolation": "nearest"},
@@ -145,6 +155,10 @@ def test_what_a_folder_lacks_is_said(tmp_path: Path) -> None:
             "order of the channels",
         ),
         (lambda: processor("MobileNetV2", size={"shortest_edge": 64}, crop_size={"height": 96, "width": 96}), "it pads"),
+        (  # half a pixel of 32 aside
+            lambda: processor("MobileNetV2", size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+            r"makes of a picture what is 0\.03 from the same picture cut, resized and normalised",
+        ),
         (
             lambda: processor("CLIP", do_center_crop=False, size={"shortest_edge": 96}),
             "another size for a picture of another shape",

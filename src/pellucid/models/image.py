@@ -31,7 +31,7 @@ from pellucid.models.prepared import Preparation, Prepared
 from pellucid.models.remembered import Memory
 from pellucid.registry import UnknownName, unknown
 
-Interpolation = Literal["bicubic", "bilinear", "lanczos", "nearest"]
+Interpolation = Literal["bicubic", "bilinear", "box", "hamming", "lanczos", "nearest"]
 Output = Literal["logit", "log_probability", "probability", "loss"]
 Target = str | int | Sequence[str | int] | Tensor | NDArray[np.integer[Any]] | None
 

@@ -24,10 +24,11 @@ LONG, SHORT = 640, 400
 LOW, HIGH = 8, 247
 """Between which their ramps rise."""
 NEARLY = 2.5
-"""Pixels of them by which what it keeps may be off: most processors resize to whole pixels before they cut."""
+"""Pixels of them by which what it keeps may be off, or one of the network's where that is more: most processors resize to whole
+pixels before they cut."""
 ALIKE = 0.02
 """How far what is read here may be from what the processor reads of a smooth picture, on average, where white is 1."""
-_RESAMPLE: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+_RESAMPLE: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 """What Pillow's numbers mean."""
 
 Seen = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
@@ -69,7 +70,7 @@ def load_classifier_folder(place: str, name: str, config: Any, *, local: bool) -
             stacklevel=2,
         )
     asked = getattr(processor, "resample", None)
-    interpolation: Interpolation = "bicubic" if asked is None else _RESAMPLE.get(int(asked), "bicubic")
+    interpolation: Interpolation = "bicubic" if asked is None else _RESAMPLE[int(asked)]
     try:
         how = measured(seen)
         made = ImageClassifier(
@@ -110,7 +111,8 @@ def measured(seen: Seen) -> dict[str, Any]:
     }
     for fit, crop in found.items():
         crop = min(1.0, size[0] / max(1, round(size[0] / crop)))  # processors resize to whole pixels, and then cut
-        if wide.like(central(LONG, SHORT, size, crop, fit)) and tall.like(central(SHORT, LONG, size, crop, fit)):
+        boxes = central(LONG, SHORT, size, crop, fit), central(SHORT, LONG, size, crop, fit)
+        if wide.like(boxes[0], size) and tall.like(boxes[1], size):
             mean, std = (tuple(round(float(v), 6) + 0.0 for v in values) for values in (-offset / gain, 1 / gain))
             return {"size": size, "mean": mean, "std": std, "crop": crop, "fit": fit}
     raise Unlike(
@@ -131,9 +133,10 @@ class _Kept:
     def __str__(self) -> str:
         return f"{self.width:.0f} x {self.height:.0f} from ({self.left:.0f}, {self.top:.0f})"
 
-    def like(self, box: Rectangle) -> bool:
+    def like(self, box: Rectangle, size: tuple[int, int]) -> bool:
+        near = max(NEARLY, self.width / size[1], self.height / size[0])
         mine = (self.left, self.top, self.left + self.width, self.top + self.height)
-        return max(abs(one - other) for one, other in zip(mine, box, strict=True)) < NEARLY
+        return max(abs(one - other) for one, other in zip(mine, box, strict=True)) < near
 
 
 def _kept(seen: Seen, width: int, height: int, offset: NDArray[np.float64], gain: NDArray[np.float64]) -> _Kept:
