@@ -178,6 +178,21 @@ def test_wrong_usage_ends_with_2_and_the_reason(arguments: list[str], message: s
     assert not list(tmp_path.iterdir())
 
 
+def test_a_label_of_several_lines_is_one_line_of_the_table(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("""
+import pellucid as pl, torch
+
+layers = torch.nn.Conv2d(3, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+model = pl.ImageClassifier(torch.nn.Sequential(*layers).eval(), size=(16, 16), labels=["tea\\ncup", "pot"])
+""")
+    answer = shell(
+        "explain", "saliency", "observation:0", "--model", "own.py:model", "--target", "0", "--no-trust", cwd=tmp_path
+    )
+    header, row = answer.stdout.splitlines()
+    assert "observation:0  tea cup  " in row
+    assert header.index("PROBABILITY") == row.index("tea cup") + len("tea cup  ")
+
+
 def test_a_warning_of_a_picture_is_a_note(tmp_path: Path) -> None:
     pixels = np.zeros((64, 64, 4), np.uint8)
     pixels[:32] = 255
