@@ -139,7 +139,9 @@ def test_what_is_no_gradebook_is_refused(text: str, words: str) -> None:
         merge_canvas(text, "Quiz", 10, [])
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+cmd", "-cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", "=", "-1+1", "-e5", "--1", "-1\n=1"]
+)
 def test_no_cell_begins_a_formula(cell: str) -> None:
     assert harmless(cell) == "'" + cell
     assert harmless("'" + cell) == "'" + cell
@@ -149,6 +151,13 @@ def test_no_cell_begins_a_formula(cell: str) -> None:
 
 def test_numbers_stay_numbers() -> None:
     assert [harmless(one) for one in ("-1.5", "+3", "-2 %", "0.3")] == ["-1.5", "+3", "'-2 %", "0.3"]
+
+
+@pytest.mark.parametrize("cell", ["-", "+", "-1.5", "-1,234.50", "-.5", "-1e-05", "-12%"])
+def test_a_sign_alone_and_a_number_stay_as_they_are(cell: str) -> None:
+    text = f'Student,SIS User ID,Quiz,Notes\r\nBo,1,0.3,"{cell}"\r\n'
+    merged, _ = merge_canvas(text, "Quiz", 10, [score(1, "a", "1", 3)])
+    assert rows(merged) == rows(text)
 
 
 def test_names_in_a_roster_do_no_harm_in_an_export(url: str) -> None:

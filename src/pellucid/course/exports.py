@@ -13,7 +13,8 @@ from pellucid.course.values import Refused, Saved, Score
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take for the beginning of a formula."""
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?%?")
+HARMLESS = re.compile(r"[+-]|[+-]?[.,]?\d[\d.,]*(e[+-]?\d+)?%?", re.IGNORECASE)
+"""A number, or a sign alone, as some write for nothing."""
 IDENTITIES = {"sisuserid": "student_id", "sisloginid": "login"}
 """Canvas's columns that identify a student, and what they hold of ours; its own ID is unknown here, and names prove nothing."""
 
@@ -39,8 +40,8 @@ def decimal(tenths: int) -> str:
 
 
 def harmless(cell: str) -> str:
-    """The cell behind an apostrophe where a spreadsheet would run it as a formula; a number, such as -1.5, is none."""
-    return f"'{cell}" if cell.startswith(FORMULA) and not NUMBER.fullmatch(cell) else cell
+    """The cell behind an apostrophe where a spreadsheet would run it as a formula; -1.5 is none, nor is a - alone."""
+    return f"'{cell}" if cell.startswith(FORMULA) and not HARMLESS.fullmatch(cell) else cell
 
 
 def gradescope(
