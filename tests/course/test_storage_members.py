@@ -31,6 +31,7 @@ def joined(course: Course, name: str = "Bo", password: str = PASSWORD) -> str:
     "\n\nSection\tSTUDENT_ID\temail\tName\tremarks\nA\t7\tbo@x.edu\tBo  Li\twrites left\n\n",
     "姓名,電子郵件,學號,班級\nBo Li,bo@x.edu,7,A\n",
     "Student,ID,SIS User ID,Section,Email\nBo Li,998877,7,A,bo@x.edu\n",
+    "Name,SID,Email,Section,Notes,Notes,,\nBo Li,7,bo@x.edu,A,late,,,\n",
 ])  # fmt: skip
 def test_a_list_is_read_whatever_its_columns_are_called(text: str) -> None:
     entries, problems = roster.read(text)
@@ -44,6 +45,8 @@ def test_a_list_is_read_whatever_its_columns_are_called(text: str) -> None:
     ("name,email\n", 1, "no student"),
     ("nom,courriel\nBo,bo@x.edu\n", 1, "no column for names"),
     ("name,section\nBo,A\n", 1, "no column that tells students apart"),
+    ("Name,email,name \nBo,bo@x.edu,Cy\n", 1, "2 columns are called 'Name'; take out or rename all but the one that counts"),
+    ("Student,ID,ID\nBo,7,8\n", 1, "2 columns are called 'ID'"),
     ("name,email\nBo,bo@x.edu\nCy,cy at x\n", 3, "'cy at x' is no e-mail address"),
     ("name,email\nBo,bo@x.edu\n,cy@x.edu\n", 3, "no name"),
     ("name,email\nBo,\n", 2, "no login, e-mail address or student id"),

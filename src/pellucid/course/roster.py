@@ -84,8 +84,8 @@ def normal(text: str) -> str:
 
 
 def _columns(header: Sequence[str]) -> dict[str, int]:
-    """Where each known field stands; the first of two columns that mean the same."""
-    keys = [re.sub(r"[\W_]+", "", normal(cell)) for cell in header]
+    """Where each known field stands; the first of two columns that mean the same by different names."""
+    keys = _keys(header)
     found: dict[str, int] = {}
     for i, key in enumerate(keys):
         if key in FIELDS:
@@ -96,8 +96,16 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def _keys(header: Sequence[str]) -> list[str]:
+    return [re.sub(r"[\W_]+", "", normal(cell)) for cell in header]
+
+
 def _header_problem(header: Sequence[str], columns: dict[str, int]) -> str | None:
     named = ", ".join(repr(cell) for cell in header)
+    keys = _keys(header)
+    for i in columns.values():
+        if keys.count(keys[i]) > 1:
+            return f"{keys.count(keys[i])} columns are called {header[i]!r}; take out or rename all but the one that counts"
     if "name" not in columns and not {"first", "last"} & set(columns):
         return f"no column for names; it has {named}. Call one 'name', or two 'first name' and 'last name'"
     if not {"login", "email", "student_id"} & set(columns):
