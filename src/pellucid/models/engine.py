@@ -64,16 +64,17 @@ class Compiled:
     def __init__(self, network: Prepared, shape: tuple[int, ...]) -> None:
         """ValueError when OpenVINO cannot read the network, or gets other logits than torch does."""
         check_float32(network)
+        self._graph = _read(network, shape)
+        self._requests: dict[Precision, Any] = {}
+        self._lock = threading.Lock()  # subtle: a request runs one batch at a time, and says so with an error
         noise = noise_like(shape)
+        # subtle: after reading, which refuses what torch compiles; once followed, that would never be compiled again
         expected, by_values = followed(network.module, noise.clone())
         if by_values:
             raise ValueError(
                 "engine='openvino' knows one way through a network, and this one goes its way by the values that it sees (as "
                 "with `if x.mean() > 0:` or `.item()` in its forward pass); use engine='torch'"
             )
-        self._graph = _read(network, shape)
-        self._requests: dict[Precision, Any] = {}
-        self._lock = threading.Lock()  # subtle: a request runs one batch at a time, and says so with an error
         check_logits(self(noise, "float32"), logits_of(expected), network, noise)
 
     def __call__(
