@@ -8,9 +8,9 @@ from typing import Any, final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pellucid.models.dispatch import Operations
 from pellucid.models.foldable import tracing
 
 BATCH = 10
@@ -88,7 +88,7 @@ def _within(step: int, *limits: int | float) -> int:
 
 
 @final
-class _Cost(TorchDispatchMode):
+class _Cost(Operations):
     """Adds up what every operation inside puts out, in bytes, and its multiplications and additions, where it is a product of
     matrices, a convolution or attention."""
 
@@ -102,10 +102,6 @@ class _Cost(TorchDispatchMode):
         flash = torch.ops.aten._scaled_dot_product_flash_attention
         on_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         self._formulas = flop_registry | {on_cpu: flop_registry[flash]}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # subtle: to keep its compiler away from here, torch would load it, for a second and 50 MB
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

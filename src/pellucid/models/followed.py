@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from pellucid.models.dispatch import Operations
 
 aten = torch.ops.aten
 _TELL = (aten._local_scalar_dense.default, aten.equal.default, aten.nonzero.default)
@@ -22,13 +23,13 @@ _READ = (Tensor.tolist, Tensor.numpy, Tensor.__array__)
 
 def followed(run: Callable[[Tensor], Any], pictures: Tensor) -> tuple[Any, bool]:
     """What it gives for the pictures, and whether it read values on the way."""
-    with torch.no_grad(), _Operations(pictures) as operations, _Methods(operations) as methods:
+    with torch.no_grad(), _Values(pictures) as operations, _Methods(operations) as methods:
         given = run(pictures)
     return given, operations.told or methods.told
 
 
 @final
-class _Operations(TorchDispatchMode):
+class _Values(Operations):
     def __init__(self, pictures: Tensor) -> None:
         super().__init__()
         self.told, self._made = False, {StorageWeakRef(pictures.untyped_storage())}
@@ -46,7 +47,7 @@ class _Operations(TorchDispatchMode):
 
 @final
 class _Methods(TorchFunctionMode):
-    def __init__(self, operations: _Operations) -> None:
+    def __init__(self, operations: _Values) -> None:
         super().__init__()
         self.told, self._operations = False, operations
 

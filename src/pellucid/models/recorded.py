@@ -10,9 +10,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import TensorMetadata
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from pellucid.models.dispatch import Operations
 
 BY_VALUE = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
 """Operations that give a number, or a size, by what is in a tensor."""
@@ -37,17 +38,13 @@ def recorded(
 
 
 @final
-class _Recorder(TorchDispatchMode):
+class _Recorder(Operations):
     def __init__(self, instead: Mapping[Any, Callable[..., Any]]) -> None:
         super().__init__()
         self.graph, self.owner = fx.Graph(), nn.Module()
         self._instead = instead
         self._nodes: Any = WeakTensorKeyDictionary()  # subtle: holding the tensors would hold all that a pass puts out
         self._held: dict[int, tuple[Tensor, fx.Node]] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # subtle: to keep its compiler away from here, torch would load it
 
     def made(self, tensor: Tensor, node: fx.Node) -> None:
         """Notes the node that a tensor is, and of what size: one that was given, or hangs on those."""
