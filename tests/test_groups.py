@@ -101,9 +101,12 @@ def test_under_a_deadline_images_take_turns_and_get_what_they_would_alone(
     name: str, relu: pl.ImageClassifier, images: pl.Images
 ) -> None:
     model, options = in_tens(relu), QUICK.get(name, {})
-    turns = []
-    for a in pl.explain_stream(model, images, method=name, deadline=1e9, **options):
+    turns: list[list[int]] = []
+
+    def note(a: pl.Attribution) -> None:
         turns.append(a.extras[STEPS][:SIZE].tolist())
+
+    a = pl.explain(model, images, method=name, deadline=1e9, progress=note, **options)
     assert all(max(turn) - min(turn) <= 1 for turn in turns[: max(turns[-1])]), "the images of a group improve together"
     together = [1] * COUNT if pl.methods[name].first > 1 else [SIZE] * (COUNT - 1) + [1]
     assert a.extras[TOGETHER].tolist() == together
