@@ -300,16 +300,16 @@ class Surrogate:
     adjusted_fit: Float64[Tensor, " image"]
 
 
-def strays(sharing: float, freedom: float) -> float:
+def strays(segments: int, freedom: float) -> float:
     """What the expected square of the error is to be multiplied by where few weights share it, or few samples tell the noise.
 
-    So that its `MARGIN` is passed in one of ten runs at most, of those looked at several times: the fewer weights err each on
-    its own, the less their errors even out, and the fewer degrees of freedom are left, the less is known of the noise itself.
-    1 from sixteen such weights on, where there are samples enough.
+    So that its `MARGIN` is passed in one of ten runs at most, of those looked at several times: the fewer the weights, the
+    less their errors even out, and the fewer degrees of freedom are left, the less is known of the noise itself. 1 from sixteen
+    weights on, where there are samples enough.
     """
     from scipy.special import fdtri  # late: a slow import
 
-    return max(1.0, float(fdtri(sharing, max(1.0, freedom), SURE)) / MARGIN**2)
+    return max(1.0, float(fdtri(segments, max(1.0, freedom), SURE)) / MARGIN**2)
 
 
 @final
@@ -348,9 +348,8 @@ class Sums:
         inverse = torch.cholesky_inverse(factor)
         b = torch.cholesky_solve(self.xwy, factor)
         residual = (self.ywy - 2 * (b * self.xwy).sum(0) + (b * (self.xwx @ b)).sum(0)).clamp(min=0)
-        # (X'WX + alpha)^-1 X'W2X (X'WX + alpha)^-1; rounding may bring its diagonal below 0 where alpha is tiny
-        between = inverse @ self.xwwx @ inverse
-        variance = between.diagonal().clamp(min=0)
+        # the diagonal of (X'WX + alpha)^-1 X'W2X (X'WX + alpha)^-1, which rounding may bring below 0 where alpha is tiny
+        variance = (inverse @ self.xwwx * inverse).sum(1).clamp(min=0)
         total, squared = self.xwx[0, 0], self.xwwx[0, 0]
         # with H the hat matrix, E[residual] / noise = tr (I - H)'W(I - H) = tr W - tr HW - alpha tr of the weights' variance
         freedom = total - (inverse * self.xwwx).sum() - alpha * variance[1:].sum()
@@ -362,9 +361,8 @@ class Sums:
         # b = (I - B) b_endless + noise, with B of the penalty: |B b_endless| : |(I - B) b_endless| is about |B| : |I - B|
         taken = alpha * inverse[1:, 1:]
         shrinkage = taken.square().sum() / (torch.eye(len(taken)) - taken).square().sum()
-        # errors that move together are as one (Satterthwaite 1946); samples are counted as if all weighed alike (Kish 1965)
-        sharing = variance[1:].sum() ** 2 / between[1:, 1:].square().sum()
-        factor = strays(float(sharing), float(freedom * total / squared))
+        # subtle: samples are counted as if all weighed alike (Kish 1965)
+        factor = strays(len(taken), float(freedom * total / squared))
         spread = factor * variance[1:].sum() * noise / b[1:].square().sum(0)
         return Surrogate(
             weights=b[1:],
