@@ -314,6 +314,32 @@ def test_nothing_on_a_line_may_be_nan() -> None:
         Gradients(model, "logit").summed(start[None], step[None], torch.ones(2), torch.ones(2), torch.tensor([0]))
 
 
+class InfiniteAtOne(nn.Module):
+    """The second logit is infinite where the mean is 1, and no gradient is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((1, 2, 3))
+        off = mean.detach() - 1
+        return torch.stack([mean.tanh(), (off * off).log(), mean], 1)
+
+
+def test_no_logit_on_a_line_may_be_infinite() -> None:
+    model = quick(InfiniteAtOne())
+    assert isinstance(model.compiled_gradient, CompiledGradient), model.compiled_gradient
+    start, target = torch.ones(1, 3, 16, 16), torch.tensor([0])
+    with pytest.raises(ValueError, match="NaN or infinite logits"):
+        Gradients(model, "logit").summed(start, torch.zeros_like(start), torch.ones(2), torch.ones(2), target)
+
+
+def test_the_ends_of_a_line_have_torchs_values() -> None:
+    model = quick(networks.Residual())
+    images, target = pictures(model, 3), torch.tensor([0, 2, 1])
+    for output, against in itertools.product(get_args(Output), (None, 1)):
+        asked = model.rather_than(against)
+        expected = asked.on("torch").values(images.features, target, output)
+        torch.testing.assert_close(Gradients(asked, output).values(images.features, target), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_methods_that_average_gradients_take_the_engines_and_say_so() -> None:
     model = quick(networks.Residual())
     images = pictures(model, 3)

@@ -123,7 +123,7 @@ def integrated_gradients(
         at_once = GRADIENT_BATCH  # which points are kept hangs on it, and must not on an image's company
     for draw in range(draws):
         starts = start(draw)
-        ends = _ends(model, starts, inputs.features, target, output)
+        ends = _ends(gradients_of, starts, inputs.features, target)
         mean.begin(starts, ends)
         kept: list[list[Point]] = [[] for _ in ends]
         for chosen in rounds(steps, at_once):
@@ -268,15 +268,13 @@ class _Mean:
 
 
 def _ends(
-    model: ImageClassifier,
+    gradients_of: Gradients,
     starts: Float[Tensor, "batch channel height width"],
     images: Float[Tensor, "batch channel height width"],
     target: Int64[Tensor, " batch"],
-    output: Output,
 ) -> list[tuple[Point, Point]]:
-    """Where each path starts and where it ends, with the output there: by torch, since for these two passes another engine
-    would have to compile the network once more, without gradients."""
-    first, last = model.on("torch").values(torch.cat([starts, images]), target.repeat(2), output).view(2, -1).tolist()
+    """Where each path starts and where it ends, with the output there."""
+    first, last = gradients_of.values(torch.cat([starts, images]), target.repeat(2)).view(2, -1).tolist()
     return [(Point(0.0, a), Point(1.0, b)) for a, b in zip(first, last, strict=True)]
 
 

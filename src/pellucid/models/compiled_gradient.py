@@ -2,7 +2,8 @@
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
@@ -58,16 +59,48 @@ class CompiledGradient:
         check_features(features)
         logits, gradients = direct.new_empty(direct.shape), features.new_empty(features.shape)
         parts = (one.split(self._together) for one in (features, direct, logits, gradients))
+        with self._asked(soft, odds):
+            for some, chosen, said, slopes in zip(*parts, strict=True):
+                self._read[0][: len(some)] = some
+                self._read[1][: len(some)] = chosen
+                self._request.infer()
+                for place, found in zip((said, slopes), self._found, strict=True):
+                    place.copy_(found[: len(some)])
+        return logits, gradients
+
+    def summed(
+        self,
+        start: Float[Tensor, "channel height width"],
+        step: Float[Tensor, "channel height width"],
+        where: Float[Tensor, " place"],
+        weights: Float[Tensor, " place"],
+        direct: Float[Tensor, "1 class"],
+        soft: float,
+        odds: float,
+    ) -> tuple[Float[Tensor, "place class"], Float[Tensor, "channel height width"]]:
+        """The logits at every start + where * step, and the weighted sum of the gradients there, of which none is kept."""
+        check_features(start)
+        check_features(step)
+        logits, total = direct.new_empty(len(where), self.classes), torch.zeros_like(start)
+        parts = (one.split(self._together) for one in (where, weights, logits))
+        with self._asked(soft, odds):
+            self._read[1][:] = direct
+            for some, counts, said in zip(*parts, strict=True):
+                for place, at in zip(self._read[0], some.tolist(), strict=False):
+                    torch.add(start, step, alpha=at, out=place)
+                self._request.infer()
+                said.copy_(self._found[0][: len(some)])
+                for slopes, count in zip(self._found[1], counts.tolist(), strict=False):
+                    total.add_(slopes, alpha=count)
+        return logits, total
+
+    @contextmanager
+    def _asked(self, soft: float, odds: float) -> Iterator[None]:
+        """While nobody else may use the memory: with these, what is written there is what is asked."""
         with self._lock:
             for place, number in zip(self._read[2:], (soft, odds), strict=True):
                 place.fill_(number)
-            for *some, said, slopes in zip(*parts, strict=True):
-                for place, one in zip(self._read, some, strict=False):
-                    place[: len(one)] = one
-                self._request.infer()
-                for place, found in zip((said, slopes), self._found, strict=True):
-                    place.copy_(found[: len(place)])
-        return logits, gradients
+            yield
 
 
 def _by_torch(network: Prepared, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:

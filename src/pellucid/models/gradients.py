@@ -37,6 +37,14 @@ class Gradients:
             return self._model.gradients(features, target, self._output)
         return self._model.quick_gradients(self._compiled, features, target, self._output)
 
+    def values(
+        self, features: Float32[Tensor, "copy channel height width"], target: Int64[Tensor, " copy"]
+    ) -> Float32[Tensor, " copy"]:
+        """Just the values, for a few copies: compiling the network once more, without gradients, would not pay."""
+        if isinstance(compiled := self._compiled, CompiledGradient):
+            return self._model.quick_gradients(compiled, features, target, self._output)[0]
+        return self._model.on("torch").values(features, target, self._output)
+
     def summed(
         self,
         starts: Float32[Tensor, "image channel height width"],
@@ -46,6 +54,10 @@ class Gradients:
         target: Int64[Tensor, " image"],
     ) -> Float32[Tensor, "image channel height width"]:
         """Of every image, the weighted sum of the gradients at start + where * step."""
+        if isinstance(compiled := self._compiled, CompiledGradient):
+            given = zip(zip(starts, steps, strict=True), target, strict=True)
+            sums = [self._model.quick_sum(compiled, line, where, weights, one, self._output) for line, one in given]
+            return torch.stack(sums)
         copies = starts[:, None] + where[:, None, None, None] * steps[:, None]
         _, gradients = self(copies.flatten(0, 1), target.repeat_interleave(len(where)))
         return torch.stack([torch.einsum("p,p...->...", weights, one) for one in gradients.unflatten(0, (-1, len(where)))])

@@ -233,6 +233,22 @@ class ImageClassifier:
         self._check_gradient(gradients, of)
         return read_output(self._set_against(self._checked(logits)), target, of), gradients
 
+    def quick_sum(
+        self,
+        compiled: CompiledGradient,
+        line: tuple[Float[Tensor, "channel height width"], Float[Tensor, "channel height width"]],
+        where: Float[Tensor, " place"],
+        weights: Float[Tensor, " place"],
+        target: Int64[Tensor, ""],
+        of: Output,
+    ) -> Float32[Tensor, "channel height width"]:
+        """The weighted sum of the same gradients at start + where * step, for the line that these two are."""
+        chosen = nn.functional.one_hot(target[None], compiled.classes).float()
+        logits, total = compiled.summed(*line, where, weights, *cotangents(of, chosen, self.against))
+        self._check_gradient(total, of)
+        self._checked(logits)
+        return total
+
     def _quick_logits(self, compiled: Callable[[Tensor, Precision], Tensor], features: Tensor, precision: Precision) -> Tensor:
         return self._set_against(self._checked(compiled(features.detach().float().cpu(), precision)))
 
