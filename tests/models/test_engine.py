@@ -242,6 +242,18 @@ STEMS = [(3, 2, 1), (3, 2, 0), (7, 2, 3), (2, 2, 0), (1, 2, 0), (4, 4, 0), (3, 4
 """Kernel, stride and padding; 16 is divided by 2, 4 and 8, not by 3."""
 
 
+POOLS = [
+    (2, 2, 0, False),
+    (3, 2, 1, False),
+    (3, 2, 0, True),
+    (3, 1, 1, False),
+    (3, 3, 1, True),
+    (1, 2, 0, False),
+    ((3, 2), 2, (1, 0), False),
+]
+"""Kernel, stride, padding and whether what is left over at the end counts."""
+
+
 NETWORKS: dict[str, Any] = {
     "residual": networks.Residual,
     "smooth": networks.smooth_cnn,
@@ -258,6 +270,10 @@ NETWORKS: dict[str, Any] = {
     "one mean": lambda: flat(nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
     "batch norm first": lambda: flat(nn.ReLU(), nn.BatchNorm2d(8)),
     **{kind.__name__: lambda kind=kind: flat(kind()) for kind in (nn.SiLU, nn.GELU, nn.Sigmoid, nn.ELU, nn.Hardswish, nn.Mish)},
+    **{
+        f"max of {k}, every {s}, {p}, {c}": lambda one=(k, s, p, c): flat(nn.MaxPool2d(*one[:3], ceil_mode=one[3]))
+        for k, s, p, c in POOLS
+    },
     "categories": lambda: Categories(flat(nn.ReLU()), ((0, 2), (), (1,)), -9.0),
 }
 
@@ -276,6 +292,16 @@ def test_many_gradients_are_torchs_by_every_output(name: str) -> None:
                 assert (got - own).abs().max() <= 1e-4 * own.abs().max().clamp(min=1e-3), (output, against)
             one = Gradients(asked, output)(images.features[3:4], target[3:4])
             assert torch.equal(one[1], Gradients(asked, output)(images.features, target)[1][3:4]), "company changes nothing"
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_of_equals_in_a_window_the_engine_takes_the_one_that_torch_takes(pool: tuple[Any, Any, Any, bool]) -> None:
+    """Without ReLU, what lies beside the largest has a gradient of its own."""
+    model = quick(flat(nn.MaxPool2d(*pool[:3], ceil_mode=pool[3])).eval())
+    images, target = torch.full((1, 3, 16, 16), 0.7), torch.tensor([1])
+    images[..., 3:9, 5:12] = -0.4
+    _, expected = model.on("torch").gradients(images, target)
+    torch.testing.assert_close(Gradients(model, "logit")(images, target)[1], expected, rtol=1e-4, atol=1e-6)
 
 
 class TwoStems(nn.Module):
@@ -368,7 +394,8 @@ def test_nothing_is_compiled_for_a_pass_or_two(method: str, options: dict[str, A
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (networks.relu_cnn, "max_pool2d_with_indices_backward cannot be put"),
+        (lambda: flat(nn.MaxPool2d(2, dilation=2)), "max pooling with a dilation"),
+        (lambda: flat(nn.MaxPool2d(2, stride=(1, 2))), "two different steps"),
         (lambda: flat(nn.ConvTranspose2d(8, 4, 2, stride=2)), "transposed convolution"),
         (lambda: flat(nn.AvgPool2d(3, stride=2)), "overlap"),
     ],

@@ -6,6 +6,7 @@ is a convolution, that of a ReLU keeps what lies above 0.
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from operator import getitem
 from typing import Any, final
 
 import torch
@@ -110,6 +111,8 @@ class _Rewriting:
             aten._adaptive_avg_pool2d_backward.default: self._mean_of_blocks,
             aten.avg_pool2d_backward.default: self._mean_of_blocks,
             aten.index_put.default: self._columns,
+            aten.max_pool2d_with_indices_backward.default: self._max_pool,
+            aten.sgn.default: self._out_of_place(aten.sign.default),  # another for complex numbers only
         }
         for node in list(self._graph.nodes):
             if node.op == "call_function" and node.target in how:
@@ -240,6 +243,41 @@ class _Rewriting:
             raise ValueError(f"the blocks of a mean over {height} x {width} overlap or leave gaps")
         spread = self._call(aten.upsample_nearest2d.vec, gradient, [height, width], None)
         self._instead(node, self._call(aten.mul.Scalar, spread, 1 / (block[0] * block[1])))
+
+    def _max_pool(self, node: fx.Node) -> None:
+        """The gradient of a window goes to the first place that holds its largest value, as in torch. What goes to the windows'
+        first, second, ... places are maps, of half the size for a step of 2; those of one phase are summed."""
+        given: Any = node.args
+        gradient, x, kernel, stride, padding, dilation, _, indices = given
+        step = stride[0]
+        if set(stride) != {step} or set(dilation) != {1}:
+            raise ValueError("max pooling with a dilation, or with two different steps, cannot be put as forward operations")
+        outer, inner = (one.meta["tensor_meta"].shape[2:] for one in (x, gradient))
+        ahead = [max(0, (i - 1) * step + k - p - o) for o, i, k, p in zip(outer, inner, kernel, padding, strict=True)]
+        around = [padding[1], ahead[1], padding[0], ahead[0]]
+        padded = self._call(aten.constant_pad_nd.default, x, around, -torch.inf)
+        largest, nothing = self._call(getitem, indices.args[0], 0), self._constant(torch.zeros(()))
+        whole = [-(-o // step) for o in outer]
+        phases: dict[tuple[int, ...], fx.Node] = {}
+        taps = [_taps(torch.ones(k, 1), step, p) for k, p in zip(kernel, padding, strict=True)]
+        for (row, i, down), (column, j, along) in sorted(product(*taps), key=lambda place: (place[0][1], place[1][1])):
+            value = padded
+            for axis, tap, count in ((2, i, inner[0]), (3, j, inner[1])):
+                value = self._call(aten.slice.Tensor, value, axis, tap, tap + (count - 1) * step + 1, step)
+            here = self._call(aten.eq.Tensor, value, largest)
+            goes = self._call(aten.where.self, here, gradient, nothing)
+            gradient = self._call(aten.where.self, here, nothing, gradient)  # what is left for the places after
+            pads = [-along, whole[1] - inner[1] + along, -down, whole[0] - inner[0] + down]
+            goes = self._call(aten.constant_pad_nd.default, goes, pads, 0.0)
+            before = phases.get((row, column))
+            phases[row, column] = goes if before is None else self._call(aten.add.Tensor, before, goes)
+        none = self._call(aten.mul.Scalar, next(iter(phases.values())), 0.0)
+        maps = self._call(aten.stack.default, [phases.get(place, none) for place in product(range(step), repeat=2)], 2)
+        maps = self._call(aten.view.default, maps, [-1, x.meta["tensor_meta"].shape[1] * step**2, *whole])
+        new = self._call(aten.pixel_shuffle.default, maps, step)
+        for axis, size in zip((2, 3), outer, strict=True):
+            new = self._call(aten.slice.Tensor, new, axis, 0, size)
+        self._instead(node, new)
 
     def _columns(self, node: fx.Node) -> None:
         onto, indices, values = node.args[:3]
