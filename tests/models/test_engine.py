@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+import transformers
 from torch import Tensor, nn
 
 import pellucid as pl
@@ -232,6 +233,16 @@ def flat(*layers: nn.Module) -> nn.Module:
     return networks.seeded(nn.Sequential(before, nn.Linear(before.eval()(torch.zeros(1, 3, 16, 16)).shape[1], 3)))
 
 
+def of_transformers(kind: str, **config: Any) -> nn.Module:
+    about = getattr(transformers, f"{kind}Config")(**config)
+    return networks.seeded(getattr(transformers, f"{kind}ForImageClassification")(about))
+
+
+class Absolute(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
 def stem(*layers: nn.Module) -> nn.Module:
     """A network of three classes, for 16 x 16 pixels, which steps over the picture itself."""
     before = nn.Sequential(*layers, nn.ReLU6(), nn.Flatten())
@@ -252,12 +263,50 @@ POOLS = [
     ((3, 2), 2, (1, 0), False),
 ]
 """Kernel, stride, padding and whether what is left over at the end counts."""
+MEANS: list[tuple[Any, Any, Any, dict[str, Any]]] = [
+    (4, 4, 0, {}),
+    (3, 2, 0, {}),
+    (3, 2, 1, {"count_include_pad": False}),
+    (3, 1, 1, {}),
+    ((5, 2), (3, 1), (2, 0), {}),
+    (2, 3, 0, {}),
+]
+"""Kernel, stride, padding, and what else is said."""
 
 
 NETWORKS: dict[str, Any] = {
     "residual": networks.Residual,
     "smooth": networks.smooth_cnn,
     "strided": lambda: flat(nn.ReLU(), nn.Conv2d(8, 6, 3, stride=2, padding=1)),
+    "strided, as many as before": lambda: flat(nn.Conv2d(8, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1)),
+    "strided, in groups": lambda: flat(nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2)),
+    "attention": lambda: of_transformers(
+        "ViT",
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        image_size=16,
+        patch_size=4,
+        num_labels=3,
+    ),
+    "attention without the quick kind": lambda: of_transformers(
+        "ViT",
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        image_size=16,
+        patch_size=4,
+        num_labels=3,
+        attn_implementation="eager",
+    ),
+    "ConvNeXt": lambda: of_transformers(
+        "ConvNext", hidden_sizes=[8, 12, 16, 16], depths=[1, 1, 1, 1], patch_size=2, num_labels=3
+    ),
+    "absolute": lambda: flat(Absolute()),
+    "layer norm": lambda: flat(nn.LayerNorm(16), nn.GELU()),
+    "layer norm without factors": lambda: flat(nn.LayerNorm([16, 16], elementwise_affine=False), nn.GELU()),
     "strided, uneven": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 6, (3, 5), stride=(2, 3), padding=(0, 2))),
     **{f"stem of {k}, every {s}": lambda k=k, s=s, p=p: stem(nn.Conv2d(3, 8, k, s, p)) for k, s, p in STEMS},
     "stem, padded on one side": lambda: stem(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8)),
@@ -265,7 +314,10 @@ NETWORKS: dict[str, Any] = {
     "depthwise, strided": lambda: flat(nn.ReLU6(), nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8)),
     "dilated": lambda: flat(nn.ReLU(), nn.Conv2d(8, 4, 3, dilation=2, padding=1)),
     "clipped": lambda: flat(nn.Hardtanh(-0.3, 0.4)),
-    "mean of blocks": lambda: flat(nn.Tanh(), nn.AvgPool2d(4)),
+    **{
+        f"mean of {k}, every {s}, {p}, {more}": lambda one=(k, s, p), more=more: flat(nn.Tanh(), nn.AvgPool2d(*one, **more))
+        for k, s, p, more in MEANS
+    },
     "adaptive": lambda: flat(nn.ReLU(), nn.AdaptiveAvgPool2d(4)),
     "one mean": lambda: flat(nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
     "batch norm first": lambda: flat(nn.ReLU(), nn.BatchNorm2d(8)),
@@ -397,7 +449,8 @@ def test_nothing_is_compiled_for_a_pass_or_two(method: str, options: dict[str, A
         (lambda: flat(nn.MaxPool2d(2, dilation=2)), "max pooling with a dilation"),
         (lambda: flat(nn.MaxPool2d(2, stride=(1, 2))), "two different steps"),
         (lambda: flat(nn.ConvTranspose2d(8, 4, 2, stride=2)), "transposed convolution"),
-        (lambda: flat(nn.AvgPool2d(3, stride=2)), "overlap"),
+        (lambda: flat(nn.AvgPool2d(3, stride=2, ceil_mode=True)), "reach beyond"),
+        (lambda: flat(nn.AdaptiveAvgPool2d(5)), "5 x 5 means over 16 x 16 overlap"),
     ],
 )
 def test_where_the_engine_has_no_gradients_torch_gives_them_and_it_is_said(make, why: str) -> None:

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch._decomp import get_decompositions
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pellucid.models.bare import written_out
 from pellucid.models.foldable import tracing
@@ -25,8 +26,9 @@ FEW = 8
 transposed convolution takes two to three times as long, from sixteen on less."""
 _PLAIN = (
     "_log_softmax_backward_data", "_softmax_backward_data", "elu_backward", "gelu_backward", "hardsigmoid_backward",
-    "hardswish_backward", "leaky_relu_backward", "mish_backward", "native_batch_norm_backward", "select_backward",
-    "sigmoid_backward", "silu_backward", "slice_backward", "softplus", "softplus_backward", "tanh_backward",
+    "hardswish_backward", "leaky_relu_backward", "mish_backward", "native_batch_norm_backward", "native_layer_norm",
+    "native_layer_norm_backward", "select_backward", "sigmoid_backward", "silu_backward", "slice_backward", "softplus",
+    "softplus_backward", "tanh_backward",
 )  # fmt: skip
 """What torch itself can put as operations that every engine has."""
 
@@ -72,7 +74,8 @@ def gradient_graph(
         return logits.detach(), gradient
 
     given = [torch.zeros(*size) for size in ((batch, *shape), (batch, classes), (1, 1), (1, 1))]
-    with tracing, torch.inference_mode(False), torch.enable_grad():
+    # subtle: attention by torch's plain operations, for its quick one has a way back of its own
+    with tracing, torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         plain: Any = get_decompositions([getattr(aten, name) for name in _PLAIN])
         traced = recorded(there_and_back, given, plain)
     _Rewriting(traced).run()
@@ -109,7 +112,7 @@ class _Rewriting:
             aten.threshold_backward.default: self._threshold,
             aten.convolution_backward.default: self._convolution,
             aten._adaptive_avg_pool2d_backward.default: self._mean_of_blocks,
-            aten.avg_pool2d_backward.default: self._mean_of_blocks,
+            aten.avg_pool2d_backward.default: self._mean_of_windows,
             aten.index_put.default: self._columns,
             aten.max_pool2d_with_indices_backward.default: self._max_pool,
             aten.sgn.default: self._out_of_place(aten.sign.default),  # another for complex numbers only
@@ -201,7 +204,9 @@ class _Rewriting:
                 raise ValueError("a convolution pads by more than its kernel reaches")
             weight, padding, transpose, more = self._constant(flipped), pads, False, [0] * len(axes)
         else:
-            transpose, more = True, [o - ((i - 1) * s - 2 * p + d * (k - 1) + 1) for o, i, k, s, p, d in axes]
+            # subtle: of its own, since OpenVINO 2026 takes one that is there already as it was laid out for the way there
+            weight, transpose = self._constant(kernel.clone()), True
+            more = [o - ((i - 1) * s - 2 * p + d * (k - 1) + 1) for o, i, k, s, p, d in axes]
         new = self._call(aten.convolution.default, gradient, weight, None, stride, padding, dilation, transpose, more, groups)
         self._gradient(node, new)
 
@@ -234,15 +239,35 @@ class _Rewriting:
         return self._call(aten.pixel_shuffle.default, maps, step)
 
     def _mean_of_blocks(self, node: fx.Node) -> None:
-        gradient = node.args[0]
-        assert isinstance(gradient, fx.Node)
+        gradient: Any = node.args[0]
         (height, width), (rows, columns) = (one.meta["tensor_meta"].shape[2:] for one in (node, gradient))
-        block = [height // rows, width // columns]
-        plain = node.args[2:] in ((), (block, block, [0, 0], False, True, None))
-        if height % rows or width % columns or not plain:
-            raise ValueError(f"the blocks of a mean over {height} x {width} overlap or leave gaps")
+        if height % rows or width % columns:
+            raise ValueError(f"{rows} x {columns} means over {height} x {width} overlap")
         spread = self._call(aten.upsample_nearest2d.vec, gradient, [height, width], None)
-        self._instead(node, self._call(aten.mul.Scalar, spread, 1 / (block[0] * block[1])))
+        self._instead(node, self._call(aten.mul.Scalar, spread, rows * columns / (height * width)))
+
+    def _mean_of_windows(self, node: fx.Node) -> None:
+        given: Any = node.args
+        gradient, x, kernel, stride, padding, *how = given
+        (channels, *outer), inner = x.meta["tensor_meta"].shape[1:], gradient.meta["tensor_meta"].shape[2:]
+        if outer == [i * k for i, k in zip(inner, kernel, strict=True)] and stride == kernel and padding == [0, 0]:
+            self._mean_of_blocks(node)
+            return
+        ones = torch.ones(1, 1, *outer)
+        shares = aten.avg_pool2d(ones, kernel, stride, padding, *how) / aten.avg_pool2d(
+            ones, kernel, stride, padding, *how[:2], 1
+        )
+        scaled = self._call(aten.mul.Tensor, gradient, self._constant(shares))
+        sizes = zip(outer, inner, kernel, stride, padding, strict=True)
+        more = [o - ((i - 1) * s - 2 * p + k) for o, i, k, s, p in sizes]
+        if min(more) < 0:
+            raise ValueError(
+                "a mean over windows of which the last reach beyond the padding cannot be put as forward operations"
+            )
+        ones = self._constant(torch.ones(channels, 1, *kernel))
+        self._instead(
+            node, self._call(aten.convolution.default, scaled, ones, None, stride, padding, [1, 1], True, more, channels)
+        )
 
     def _max_pool(self, node: fx.Node) -> None:
         """The gradient of a window goes to the first place that holds its largest value, as in torch. What goes to the windows'
