@@ -72,6 +72,9 @@ def test_one_bad_file_is_reported_and_the_rest_go_on(run: Answer, folder: Path) 
     assert (cup["label"], cup["target"]) == ("espresso", 967)
     assert cup["probability"] == pytest.approx(0.950, abs=2e-3)
     assert cup["greatest"] > cup["least"] >= 0
+    for result in answer["results"]:
+        (evidence,) = pl.Record.from_bytes(folder / result["record"]).evidence
+        assert result["verdict"] == evidence["verdict"]
     assert cup["work"] == {"forwards": 1, "backwards": 1, "fraction": 1.0}
 
 
@@ -98,7 +101,7 @@ def test_replay_reproduces_and_says_so(run: Answer, folder: Path) -> None:
 
 @pytest.mark.parametrize(("engine", "said"), [("openvino", "openvino; in "), ("openvino-int8", "openvino; in int8, once")])
 def test_another_engine_is_asked_for_by_name_and_its_record_replays_on_it(folder: Path, engine: str, said: str) -> None:
-    asked = ("lime", "observation:0", "--engine", engine, "--samples", "60", "--out", engine, "--json")
+    asked = ("lime", "observation:0", "--engine", engine, "--samples", "60", "--no-trust", "--out", engine, "--json")
     document = json.loads(shell("explain", *asked, cwd=folder).stdout)
     record = document["results"][0]["record"]
     assert pl.Attribution.from_record(folder / record).notes["engine"].startswith(said)
@@ -118,7 +121,7 @@ def test_replay_of_what_is_no_record_says_so(folder: Path) -> None:
 
 def test_flags_are_options(folder: Path) -> None:
     arguments = ["explain", "smoothgrad", "observation:0", "--samples", "10", "--statistic", "square", "--seed", "3"]
-    answer = shell(*arguments, "--format", "svg", "--target", "tea cup", "--json", cwd=folder)
+    answer = shell(*arguments, "--format", "svg", "--target", "tea cup", "--no-trust", "--json", cwd=folder)
     result = json.loads(answer.stdout)["results"][0]
     assert result["options"] == {
         "samples": 10, "noise": 0.15, "noise_rule": "share", "statistic": "square", "output": "logit",
@@ -129,7 +132,8 @@ def test_flags_are_options(folder: Path) -> None:
 
 
 def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
-    preset = json.loads(shell("explain", "saliency", "observation:0", "--preset", "course", "--json", cwd=folder).stdout)
+    asked = ("explain", "saliency", "observation:0", "--preset", "course", "--no-trust", "--json")
+    preset = json.loads(shell(*asked, cwd=folder).stdout)
     assert preset["results"][0]["options"] == {"output": "loss", "magnitude": True}
     tolerance = [
         "explain",
@@ -141,6 +145,7 @@ def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
         "bee",
         "--against",
         "fly",
+        "--no-trust",
     ]
     result = json.loads(shell(*tolerance, "--json", cwd=folder).stdout)["results"][0]
     assert result["tolerance_reached"] is True
@@ -197,7 +202,7 @@ def test_a_warning_of_a_picture_is_a_note(tmp_path: Path) -> None:
     pixels = np.zeros((64, 64, 4), np.uint8)
     pixels[:32] = 255
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    answer = shell("explain", "edges", "a.png", cwd=tmp_path)
+    answer = shell("explain", "edges", "a.png", "--no-trust", cwd=tmp_path)
     assert answer.returncode == 0
     assert "note: 'a.png' has transparent parts; they are laid on white" in answer.stderr
 
