@@ -4,13 +4,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import PATIENCE, ROOT
 
 AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 PHONE: ViewportSize = {"width": 390, "height": 844}
+_answers: dict[tuple[str, str | None], dict[str, Any]] = {}
 
 
 def exported(page: Page, kind: str, folder: Path) -> Path:
@@ -50,6 +52,19 @@ def unplugged(browser: Browser, file: Path) -> Iterator[Page]:
 def dressed(page: Page, scheme: str) -> None:
     """Light or dark, and without movement."""
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+
+
+def asked_once(page: Page, path: str) -> None:
+    """What the server said to such a question is kept: another look at the same view need not compute it again."""
+
+    def answer(route: Route) -> None:
+        asked = route.request.url, route.request.post_data
+        if asked not in _answers:
+            said = route.fetch(timeout=PATIENCE)
+            _answers[asked] = {"status": said.status, "content_type": said.headers["content-type"], "body": said.body()}
+        route.fulfill(**_answers[asked])
+
+    page.route(path, answer)
 
 
 def nothing_serious(page: Page) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import pellucid as pl
 from pellucid.render.numbers import number, percent
 from tests.browser.conftest import PATIENCE
-from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, unplugged
+from tests.browser.pages import PHONE, asked_once, dressed, exported, fits_a_phone, nothing_serious, unplugged
 
 expect.set_options(timeout=PATIENCE)
 TEXT = "The trophy did not fit in the suitcase because it was too big."
@@ -483,6 +483,7 @@ def test_a_long_text_is_drawn_in_few_strokes(page: Page, lab: str):
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str):
     dressed(page, scheme)
+    asked_once(page, "**/api/text/**")
     opened(page, lab, VIEWS[view], "second" if view == "beside" else "attention")
     settled(page, view)
     nothing_serious(page)
@@ -491,6 +492,7 @@ def test_axe_finds_nothing_serious(page: Page, lab: str, view: str, scheme: str)
 @pytest.mark.parametrize("view", VIEWS)
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page, lab: str, view: str):
     page.set_viewport_size(PHONE)
+    asked_once(page, "**/api/text/**")
     opened(page, lab, VIEWS[view], "second" if view == "beside" else "attention")
     settled(page, view)
     fits_a_phone(page)

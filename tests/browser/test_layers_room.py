@@ -17,7 +17,7 @@ from pellucid.analysis.passages import example
 from pellucid.analysis.readings import measured, read_marked
 from pellucid.models.load import load_encoder
 from tests.browser.conftest import PATIENCE
-from tests.browser.pages import PHONE, dressed, exported, fits_a_phone, nothing_serious, uncut, unplugged
+from tests.browser.pages import PHONE, asked_once, dressed, exported, fits_a_phone, nothing_serious, uncut, unplugged
 
 expect.set_options(timeout=PATIENCE)
 ROOM = "?view=layers"
@@ -370,6 +370,7 @@ def test_a_failure_has_the_servers_words_and_a_way_on(page: Page, lab: str):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(page: Page, lab: str, scheme: str):
     dressed(page, scheme)
+    asked_once(page, "**/api/text/**")
     query = urlencode({"layersExample": "", "layersQuestion": QUESTION, "layersPassage": PASSAGE + " The night was long." * 40})
     for address in (f"{lab}{ROOM}{ALL}&layersPinned=1:169:175", f"{lab}{ROOM}&{query}"):
         opened(page, address)
