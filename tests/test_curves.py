@@ -10,8 +10,9 @@ from torch import nn
 
 import pellucid as pl
 from pellucid.attribution import Work
-from pellucid.curves import CHUNK, Curves, area, counts_of, elsewhere, random_order, reading, removed, supportive_first
+from pellucid.curves import Curves, area, counts_of, elsewhere, random_order, reading, removed, supportive_first
 from pellucid.metrics.deletion import deletion
+from pellucid.models.batches import BATCH
 from tests.conftest import MEAN, STD, in_tens, pictures
 from tests.networks import Linear, seeded
 
@@ -161,6 +162,20 @@ def test_passes_are_full_few_and_counted():
     assert deletion(model, images, by_hand(noise(5, 8, 8)), steps=300, orders=0).work.forwards == 5 * 65  # of 64 pixels
 
 
+def test_every_pass_of_the_network_is_a_step_and_nothing_is_told_before_a_curve_ends(linear):
+    images, maps = pictures(linear, 2), noise(2, 8, 8)
+    steps = list(deletion.stream(in_tens(linear), images, by_hand(maps), steps=17, orders=1))
+    assert list(dict.fromkeys(step.work.forwards for step in steps)) == [14, 24, 34, 36, 46, 56, 66, 68]
+    first, second, third = steps[0], steps[2], steps[4]
+    assert first.values.isnan().all()
+    assert (first.notes["unanswered"], second.notes["unanswered"]) == ("2 of 2 images", "1 of 2 images")
+    assert first.extras["curve"].isnan().sum(1).tolist() == [6, 16]
+    assert "unanswered" not in third.notes
+    assert torch.equal(third.values, steps[-1].values)
+    assert second.values[0] == steps[-1].values[0]
+    assert all(step.worst_error == torch.inf for step in steps[:-1])
+
+
 def test_no_more_than_a_few_dozen_images_are_built_at_once(linear, monkeypatch):
     built: list[int] = []
     values = pl.ImageClassifier.values
@@ -168,7 +183,7 @@ def test_no_more_than_a_few_dozen_images_are_built_at_once(linear, monkeypatch):
         pl.ImageClassifier, "values", lambda self, images, *rest: built.append(len(images)) or values(self, images, *rest)
     )
     deletion(in_tens(linear), pictures(linear, 4), by_hand(noise(4, 8, 8)), steps=50, orders=1)
-    assert max(built) == CHUNK
+    assert max(built) == BATCH
     built.clear()
     deletion(linear, pictures(linear, 4), by_hand(noise(4, 8, 8)), steps=50, orders=1)
     assert max(built) == linear.batches.images

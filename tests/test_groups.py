@@ -13,6 +13,7 @@ from pellucid.again import again
 from pellucid.attribution import STEPS, TOGETHER
 from pellucid.explain import record
 from pellucid.replay import replay
+from pellucid.stream import drain
 from tests.conftest import in_tens, pictures
 
 COUNT, SIZE = 7, 3
@@ -88,7 +89,7 @@ def test_a_tolerance_is_each_groups_own(relu: pl.ImageClassifier, images: pl.Ima
 def test_what_was_cut_short_is_run_again_as_it_was(name: str, relu: pl.ImageClassifier, images: pl.Images) -> None:
     a = pl.explain(relu, images, method=name, deadline=1e-9, **QUICK.get(name, {}))
     assert a.extras[STEPS].tolist() == [1] * SIZE + [0] * (COUNT - SIZE), "only the very first answer is waited for"
-    assert again(relu, images, a).scores.equal(a.scores)
+    assert drain(again(relu, images, a)).scores.equal(a.scores)
     run = replay(record(relu, images, a), model=relu)
     assert run.identical
     assert isinstance(run.attribution, pl.Attribution)

@@ -1,6 +1,6 @@
 """An attribution computed again, on other images or another network: what evidence of stability compares it with."""
 
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -9,37 +9,33 @@ from pellucid.groups import repeated
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
 from pellucid.models.image import ImageClassifier
-from pellucid.stream import drain
 
 
 def again(
-    model: ImageClassifier,
-    inputs: Images,
-    attribution: Attribution,
-    *,
-    progress: Callable[[Attribution], None] | None = None,
-    **changed: Any,
-) -> Attribution:
+    model: ImageClassifier, inputs: Images, attribution: Attribution, **changed: Any
+) -> Generator[Attribution, None, None]:
     """The same method with the same targets and options, but for those `changed`, and as many steps of its stream.
 
-    `progress` is called with every answer. ValueError for scores that no method made, which cannot be made again.
+    ValueError for scores that no method made, which cannot be made again.
     """
     if not attribution.method:
         raise ValueError("these scores were made by hand; this metric runs the method again, so it needs one of pl.methods")
     method = methods[attribution.method]
     options = {**attribution.options, **changed}
-    last = drain(repeated(method, model, inputs, attribution.target, options, attribution), progress)
-    return replace(last, view=attribution.view, against=attribution.against)
+    for answer in repeated(method, model, inputs, attribution.target, options, attribution):
+        yield replace(answer, view=attribution.view, against=attribution.against)
 
 
-def again_or_by_torch(model: ImageClassifier, inputs: Images, attribution: Attribution, **more: Any) -> Attribution:
+def again_or_by_torch(
+    model: ImageClassifier, inputs: Images, attribution: Attribution, **changed: Any
+) -> Generator[Attribution, None, None]:
     """`again`, by torch where the model's engine does not take it: rounding may grow with random weights."""
     try:
-        return again(model, inputs, attribution, **more)
+        yield from again(model, inputs, attribution, **changed)
     except ValueError:
         if model.engine == "torch":
             raise
-        return again(model.on("torch"), inputs, attribution, **more)
+        yield from again(model.on("torch"), inputs, attribution, **changed)
 
 
 def check_explained(images: Images, attribution: Attribution) -> None:

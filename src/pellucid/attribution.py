@@ -24,6 +24,10 @@ TOGETHER = "together"
 """The extra that says then how many images were explained together with each, itself among them."""
 
 
+def unanswered_notes(missing: int, images: int) -> dict[str, str]:
+    return {UNANSWERED: f"{missing} of {images} images"} if missing else {}
+
+
 @dataclass(frozen=True)
 class Work:
     """What an answer has cost so far: network passes, counted in images, and the share of the planned work that is done."""
@@ -31,6 +35,10 @@ class Work:
     forwards: int
     backwards: int
     fraction: float
+
+    def and_of(self, other: "Work", fraction: float) -> "Work":
+        """Both together, which is that share of what is planned."""
+        return Work(self.forwards + other.forwards, self.backwards + other.backwards, fraction)
 
 
 @final

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from pydantic import Field
 from torch import Tensor
 
-from pellucid.attribution import Attribution, Work
+from pellucid.attribution import Attribution, Work, unanswered_notes
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
 from pellucid.inputs.perturb import Hide, fill
@@ -129,7 +129,7 @@ def area(curves: Float32[Tensor, "*batch point"], counts: Int64[Tensor, " point"
 @final
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What the network answered along the way; NaN for an image whose map gives no order."""
+    """What the network answered along the way; NaN where it was not asked yet, and for an image whose map gives no order."""
 
     own: Float32[Tensor, "batch point"]
     chance: Float32[Tensor, "batch order point"]
@@ -152,8 +152,10 @@ def walk(
     seed: int,
     least_first: bool = False,
     remembered: MutableMapping[int, Float32[Tensor, "batch point"]] | None = None,
+    built: int = CHUNK,
 ) -> Iterator[Curves]:
-    """The curves of the maps, then those of one random order after the other.
+    """The curves of the maps, then those of one random order after the other: a step is a pass of the network, or `built`
+    images on the way to one.
 
     Signed maps go from the largest score to the most negative, unsigned ones by magnitude; `least_first` goes the other way.
     `known` are the answers at counts that every order shares: they are not asked again, and count as one pass an image. Draw 0
@@ -174,45 +176,57 @@ def walk(
     def generator(draw: int) -> torch.Generator:
         return torch.Generator().manual_seed(draw_seed(seed, draw))
 
-    def curve(order: Callable[[int], Tensor]) -> Tensor:
+    def curve(order: Callable[[int], Tensor]) -> Iterator[Tensor]:
+        nonlocal walked
         answers = torch.full((len(inputs), len(distinct)), torch.nan)
         for place, count in enumerate(distinct.tolist()):
             if count in known:
                 answers[rows, place] = known[count][rows]
         for start in range(0, len(asked), together):
             part = asked[start : start + together]
-            images = torch.cat([
-                build(row, order(row), distinct[[place for _, place in points]])
-                for row, points in groupby(part, key=lambda one: one[0])
-            ])  # fmt: skip
             owners, places = torch.tensor(part).unbind(1)
-            answers[owners, places] = watch(images, owners)
-        return answers[:, where]
+            images: list[Tensor] = []
+            for row, points in groupby(part, key=lambda one: one[0]):
+                for some in distinct[[place for _, place in points]].split(built):
+                    if images:
+                        yield answers[:, where]
+                    images.append(build(row, order(row), some))
+            answers[owners, places] = watch(torch.cat(images), owners)
+            walked += len(part)
+            yield answers[:, where]
+        if not asked:
+            yield answers[:, where]
 
-    def work(curves: int) -> Work:
+    def so_far(own: Tensor, chance: Tensor) -> Curves:
         ends = len(known) * len(inputs)
-        done, planned = (ends + n * len(asked) for n in (curves, 1 + orders))
-        spared = recalled * len(asked)
-        return Work(done - spared + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
+        done, planned = ends + walked + recalled * len(asked), ends + (1 + orders) * len(asked)
+        work = Work(ends + walked + watch.asked_twice, 0, done / planned if planned and rows else 1.0)
+        missing = unanswered_notes(int(own[rows].isnan().any(1).sum()), len(inputs))
+        return Curves(own, chance, work, unordered_names | watch.notes | missing)
 
     batch = model.batches.images
-    together = max(1, CHUNK // batch) * batch
+    together = batch if model.engine == "torch" else max(1, CHUNK // batch) * batch
     watch = Watch(model, inputs.features, attribution.target, output, limits=dict.fromkeys(LIMITS, ROUGH))
     unordered_names = unordered_notes(inputs.names, unordered)
-    recalled = 0
-    own = curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1))))
+    walked = recalled = 0
+    own = torch.full((len(inputs), len(counts)), torch.nan)
     chance = own.new_empty(len(inputs), 0, len(counts))
-    yield Curves(own, chance, work(1), unordered_names | watch.notes)
+    for own in curve(lru_cache(maxsize=1)(lambda row: supportive_first(scores[row], generator(1)))):
+        yield so_far(own, chance)
     for draw in range(2, 2 + orders if rows else 2):
         another = remembered.get(draw) if watch.exact else None
         if another is None:
-            another = curve(lru_cache(maxsize=1)(lambda row, draw=draw: random_order(scores[row], null, generator(draw))))
+            another = torch.full_like(own, torch.nan)
+            order = lru_cache(maxsize=1)(lambda row, draw=draw: random_order(scores[row], null, generator(draw)))
+            for another in curve(order):
+                if another[rows].isnan().any():
+                    yield so_far(own, chance)
             if watch.exact:
                 remembered[draw] = another
         else:
             recalled += 1
         chance = torch.cat([chance, another[:, None]], 1)
-        yield Curves(own, chance, work(draw), unordered_names | watch.notes)
+        yield so_far(own, chance)
 
 
 def unordered_notes(names: Sequence[str], unordered: Bool[Tensor, " batch"]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pellucid.attribution import STEPS, TOGETHER, UNANSWERED, Attribution, Work
+from pellucid.attribution import STEPS, TOGETHER, Attribution, Work, unanswered_notes
 from pellucid.inputs.image import Images
 from pellucid.models.image import ImageClassifier
 from pellucid.stream import Method, Pace, bounded, check_limits
@@ -165,15 +165,13 @@ class _Joined:
         )
         self._steps += 1
         notes = {name: " / ".join(dict.fromkeys(said.values())) for name, said in self._notes.items()}
-        if unanswered := int((self._tensors[STEPS] == 0).sum()):
-            notes[UNANSWERED] = f"{unanswered} of {self.images} images"
         return replace(
             answer,
             scores=self._tensors["scores"],
             target=self.target,
             error=self._tensors["error"],
             extras={**answer.extras, **{name: self._tensors[name] for name in extras}},
-            notes=notes,
+            notes=notes | unanswered_notes(int((self._tensors[STEPS] == 0).sum()), self.images),
             work=work,
             step=self._steps,
         )

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import final
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
-from pellucid.attribution import Work
+from pellucid.attribution import UNANSWERED, Work, unanswered_notes
 from pellucid.registry import OptionValue
 
 LEVEL = 0.95
@@ -33,7 +35,7 @@ class Measurement:
     """What a metric says of an attribution, image by image. Frozen; each of a stream is complete, and better than the last."""
 
     values: Float32[Tensor, " batch"]
-    """In `unit`; NaN where the metric has no answer for an image, for the reason in `notes`."""
+    """In `unit`; NaN where the metric has no answer for an image, or none yet, for the reason in `notes`."""
     low: Float32[Tensor, " batch"]
     high: Float32[Tensor, " batch"]
     """The 95 % interval of each value over what the metric draws; equal to the value where it draws nothing."""
@@ -60,7 +62,10 @@ class Measurement:
 
     @property
     def worst_error(self) -> float:
-        """Half the widest interval, in `unit`, or the largest `error`: what a tolerance is held against."""
+        """Half the widest interval, in `unit`, or the largest `error`: what a tolerance is held against. Infinite as long as an
+        image waits for its first value."""
+        if UNANSWERED in self.notes:
+            return inf
         errors = (self.high - self.low) / 2 if self.error is None else self.error
         widths = errors[~self.values.isnan()]
         return float(widths.max()) if len(widths) else 0.0
@@ -72,6 +77,13 @@ class Measurement:
 
     def stamped(self, method: str, options: Mapping[str, OptionValue], step: int) -> "Measurement":
         return replace(self, metric=method, options=dict(options), step=step)
+
+
+def unanswered(images: int, work: Work) -> Measurement:
+    """Of images about which nothing is known yet."""
+    nothing = torch.full((images,), torch.nan)
+    unknown = torch.full_like(nothing, inf)
+    return Measurement(nothing, -unknown, unknown, work, notes=unanswered_notes(images, images), error=unknown)
 
 
 def bootstrap(values: Float64[np.ndarray, " sample"], seed: int = 0) -> Interval:

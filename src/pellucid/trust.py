@@ -75,14 +75,14 @@ def trust(
     second = None
     if attribution.seed is not None and owes_to_chance(attribution):
         changed["seed"] = other_seed(attribution.seed, seed)
-        second = again(asked, images, attribution, progress=lambda a: progress(0.2 * a.work.fraction), **changed)
+        second = drain(again(asked, images, attribution, **changed), lambda a: progress(0.2 * a.work.fraction))
     progress(0.2)
     # subtle: a copy for so few passes would take longer to prepare than it saves
     pays = passes(attribution.work) * plan.share > WORTH_PREPARING
     memory = asked.memory
     weightless, weights, made = _weightless(memory, asked, seed, pays, asked.engine if pays else "torch")
-    other = again_or_by_torch(
-        weightless, images, attribution, progress=lambda a: progress(0.2 + 0.2 * a.work.fraction), **changed
+    other = drain(
+        again_or_by_torch(weightless, images, attribution, **changed), lambda a: progress(0.2 + 0.2 * a.work.fraction)
     )
     progress(0.4)
     output: Read = "logit" if attribution.against is not None else "probability"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from typing import Annotated
 
 import torch
@@ -13,7 +14,7 @@ from pellucid.again import again
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images, to_pixels
-from pellucid.measurement import Measurement
+from pellucid.measurement import Measurement, unanswered
 from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier
 
@@ -35,8 +36,8 @@ def max_sensitivity(
     Of the Euclidean distance |scores(x + d) - scores(x)| / |scores(x)| over draws of d, uniform within `radius` of every
     value. The neighbours are explained by the same method with the same target, options and seed. The largest of a few draws
     is a lower bound of the largest there is, and grows with `samples`; no interval is claimed, so low and high equal the
-    value, and no tolerance stops it before all are drawn. `extras` hold all `changes`, `batch sample`, and their `mean`, which
-    does not grow.
+    value, and no tolerance stops it before all are drawn; an unfinished map counts only as long as there is no other. `extras`
+    hold all `changes`, `batch sample`, and their `mean`, which does not grow.
 
     A map that ignores the image is perfectly stable: this says nothing of whether it is right.
 
@@ -44,25 +45,41 @@ def max_sensitivity(
     compared then. A neighbour's pixels are its values rounded to bytes: superpixels and edges are those of what a person would
     see. NaN for scores that are 0 everywhere, or that cannot be made again.
     """
-    norm = attribution.scores.double().flatten(1).norm(dim=1)
     changes = torch.zeros(len(inputs), 0)
-    work = Work(0, 0, 0.0)
+    work, latest = Work(0, 0, 0.0), unanswered(len(inputs), Work(0, 0, 0.0))
+    other = attribution  # of a stream there is at least one
     for draw in range(samples):
         try:
-            other = again(model, neighbours(inputs, radius, draw_seed(seed, draw)), attribution)
+            for other in again(model, neighbours(inputs, radius, draw_seed(seed, draw)), attribution):
+                done = work.and_of(other.work, (draw + other.work.fraction) / samples)
+                if draw == 0:
+                    latest = measured(changed(attribution, other), inf)
+                yield replace(latest, work=done)
         except (ValueError, KeyError) as error:
             nothing = torch.full((len(inputs),), torch.nan)
             yield Measurement(nothing, nothing, nothing, replace(work, fraction=1.0), notes={"no value": str(error)})
             return
-        distance = (other.scores.double() - attribution.scores.double()).flatten(1).norm(dim=1)
-        changes = torch.cat([changes, torch.where(norm > 0, distance / norm, torch.nan)[:, None].float()], 1)
-        work = Work(work.forwards + other.work.forwards, work.backwards + other.work.backwards, (draw + 1) / samples)
-        largest = changes.amax(1)
-        error = torch.full_like(largest, torch.inf if draw + 1 < samples else 0)
-        yield Measurement(
-            largest, largest, largest, work, extras={"changes": changes, "mean": changes.mean(1)},
-            notes={} if bool((norm > 0).all()) else {"no value": "the scores of an image are 0 everywhere"}, error=error,
-        )  # fmt: skip
+        changes = torch.cat([changes, changed(attribution, other)], 1)
+        work = work.and_of(other.work, (draw + 1) / samples)
+        latest = measured(changes, inf if draw + 1 < samples else 0.0)
+        yield replace(latest, work=work)
+
+
+def changed(before: Attribution, after: Attribution) -> Float32[Tensor, "batch 1"]:
+    """How far the scores are apart, as a share of the length of those before; NaN where these are 0 everywhere."""
+    norm = before.scores.double().flatten(1).norm(dim=1)
+    distance = (after.scores.double() - before.scores.double()).flatten(1).norm(dim=1)
+    return torch.where(norm > 0, distance / norm, torch.nan)[:, None].float()
+
+
+def measured(changes: Float32[Tensor, "batch sample"], unsure: float) -> Measurement:
+    """The largest change, which may be off by as much as it is `unsure`."""
+    largest = changes.amax(1)
+    return Measurement(
+        largest, largest, largest, Work(0, 0, 0.0), extras={"changes": changes, "mean": changes.mean(1)},
+        notes={"no value": "the scores of an image are 0 everywhere"} if bool(largest.isnan().any()) else {},
+        error=torch.full_like(largest, unsure),
+    )  # fmt: skip
 
 
 def neighbours(inputs: Images, radius: float, seed: int) -> Images:

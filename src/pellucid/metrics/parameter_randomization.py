@@ -4,6 +4,7 @@ What it can and cannot say: Hedström et al., A fresh look at sanity checks, 202
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -15,11 +16,11 @@ from pellucid.again import again_or_by_torch
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
-from pellucid.measurement import Measurement
+from pellucid.measurement import Measurement, unanswered
 from pellucid.metrics import metrics
 from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import ImageClassifier
-from pellucid.models.randomized import PICTURES, randomized
+from pellucid.models.randomized import PICTURES, randomized_in_pieces
 from pellucid.models.randomized import stages as stages_of
 from pellucid.ranks import margin, spearman
 
@@ -58,7 +59,8 @@ def parameter_randomization(
     `extras`, `batch draw`: `correlations`, and `signed`, the same of the map with its signs. Where there are groups, also
     `curve` and `signed_curve`, `batch stage`, from the logits down, and `notes["layers"]`: the last layer of each group. The
     interval is Student's over the draws; of one draw there is none, and low and high equal the value. NaN where a map is
-    constant, cannot be made on such a network, or was made by no method.
+    constant, cannot be made on such a network, or was made by no method. An unfinished map counts only as long as there is no
+    other; the interval then is all there is.
 
     The paper redraws layer by layer; here neighbouring layers are redrawn together, since networks have fifty and more.
     """
@@ -69,23 +71,38 @@ def parameter_randomization(
     notes = {} if mode == "full" else {"layers": ", ".join(layers[-1] for layers, _ in groups)}
     work = Work(0, 0, 0.0)
     everything = draws * len(groups)
+    latest = unanswered(len(inputs), work)
+
+    def note(draw: int, stage: int, other: Attribution) -> None:
+        mine, theirs = original, other.map()
+        found[0, :, draw, stage] = spearman(mine.abs(), theirs.abs())
+        found[1, :, draw, stage] = spearman(mine, theirs)
+
     # the network without any learned layer comes first, as the value is that of it
     order = [(draw, stage) for draw in range(draws) for stage in reversed(range(len(groups)))]
+    other = attribution  # of a stream there is at least one
     for number, (draw, stage) in enumerate(order, start=1):
-        network = randomized(model, draw_seed(seed, draw), groups[stage][1])
-        passes = 2 * PICTURES
+        passes = Work(2 * PICTURES, 0, 0.0)
+        network = None
+        for network in randomized_in_pieces(model, draw_seed(seed, draw), groups[stage][1]):
+            if network is None:
+                yield latest
+        assert network is not None
         try:
-            other = again_or_by_torch(network, inputs, attribution, **changed)
+            for other in again_or_by_torch(network, inputs, attribution, **changed):
+                done = work.and_of(passes, 0.0).and_of(other.work, (number - 1 + other.work.fraction) / everything)
+                if number == 1:
+                    note(draw, stage, other)
+                    latest = measured(found, mode, 1, done, notes, unfinished=True)
+                yield replace(latest, work=done)
         except (ValueError, KeyError) as error:
             notes["no value"] = str(error)
-            work = Work(work.forwards + passes, work.backwards, number / everything)
+            work = work.and_of(passes, number / everything)
         else:
-            mine, theirs = original, other.map()
-            found[0, :, draw, stage] = spearman(mine.abs(), theirs.abs())
-            found[1, :, draw, stage] = spearman(mine, theirs)
-            forwards = work.forwards + passes + other.work.forwards
-            work = Work(forwards, work.backwards + other.work.backwards, number / everything)
-        yield measured(found, mode, draw + 1, work, notes)
+            note(draw, stage, other)
+            work = work.and_of(passes, 0.0).and_of(other.work, number / everything)
+        latest = measured(found, mode, draw + 1, work, notes)
+        yield latest
 
 
 def grouped(model: ImageClassifier, mode: Mode, count: int) -> list[tuple[tuple[str, ...], tuple[str, ...] | None]]:
@@ -99,17 +116,23 @@ def grouped(model: ImageClassifier, mode: Mode, count: int) -> list[tuple[tuple[
 
 
 def measured(
-    found: Float32[Tensor, "2 batch draw stage"], mode: Mode, draws: int, work: Work, notes: dict[str, str]
+    found: Float32[Tensor, "2 batch draw stage"],
+    mode: Mode,
+    draws: int,
+    work: Work,
+    notes: dict[str, str],
+    unfinished: bool = False,
 ) -> Measurement:
-    """What is known after so many draws, the last of which may still miss some stages."""
+    """What is known after so many draws, the last of which may still miss some stages, or be of an unfinished map."""
     begun = found[:, :, :draws]
     each, signed = begun.nanmean(3) if mode == "independent" else begun[..., -1]
     value = each.double().mean(1).float()
-    half = torch.full_like(value, 2 if found.shape[2] > 1 else 0)  # one draw says nothing of how sure it is
+    half = torch.full_like(value, 2 if found.shape[2] > 1 or unfinished else 0)  # one draw says nothing of how sure it is
     if draws > 1:
         half = margin(torch.stack([torch.cat([each[:, :n], each[:, n + 1 :]], 1).double().mean(1) for n in range(draws)]))
     # a curve of which groups are missing is no answer yet
-    error = torch.where(begun.isnan().all(0).flatten(1).any(1) & (work.fraction < 1), torch.inf, half)
+    missing = begun.isnan().all(0).flatten(1).any(1) & (work.fraction < 1)
+    error = torch.where(missing | unfinished, torch.inf, half)
     extras = {"correlations": each, "signed": signed}
     if mode != "full":
         curve, signed_curve = begun.nanmean(2)

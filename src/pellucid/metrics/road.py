@@ -85,7 +85,7 @@ def road(
     known = {0: model.values(inputs.features, attribution.target, output)}
     for curves in walk(
         model, inputs, attribution, build, counts, known,
-        output=output, orders=orders, null=null, seed=seed, least_first=order == "least",
+        output=output, orders=orders, null=null, seed=seed, least_first=order == "least", built=1,
     ):  # fmt: skip
         yield reading(curves, summary, higher_is_better=False)
 

@@ -1,6 +1,7 @@
 """Seed stability: does another seed give the same map? By Spearman's rank correlation, 1904, https://doi.org/10.2307/1412159"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from pellucid.again import again
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
-from pellucid.measurement import Measurement
+from pellucid.measurement import Measurement, unanswered
 from pellucid.methods import owes_to_chance
 from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier
@@ -36,7 +37,8 @@ def seed_stability(
     `extras["pairs"]`: every pair, `batch pair`.
 
     The interval is a jackknife over the maps, since pairs that share a map are not independent; of one other seed there is
-    none, and low and high equal the value. NaN where a map is constant, or cannot be made again.
+    none, and low and high equal the value. NaN where a map is constant, or cannot be made again. An unfinished map, which
+    agrees less, counts only as long as there is no other; the interval then is all there is.
     """
     if attribution.method and not owes_to_chance(attribution):
         ones = torch.ones(len(inputs))
@@ -45,10 +47,15 @@ def seed_stability(
         return
     maps = [attribution.map()]
     pairs: dict[tuple[int, int], Tensor] = {}
-    work = Work(0, 0, 0.0)
+    work, latest = Work(0, 0, 0.0), unanswered(len(inputs), Work(0, 0, 0.0))
+    other = attribution  # of a stream there is at least one
     for draw in range(1, draws + 1):
         try:
-            other = again(model, inputs, attribution, seed=other_seed(attribution.seed or 0, draw))
+            for other in again(model, inputs, attribution, seed=other_seed(attribution.seed or 0, draw)):
+                done = work.and_of(other.work, (draw - 1 + other.work.fraction) / draws)
+                if draw == 1:
+                    latest = measured({(0, 1): spearman(maps[0], other.map())}, 1, 2)
+                yield replace(latest, work=done)
         except (ValueError, KeyError) as error:
             nothing = torch.full((len(inputs),), torch.nan)
             yield Measurement(
@@ -57,16 +64,22 @@ def seed_stability(
             return
         maps.append(other.map())
         pairs |= {(n, draw): spearman(maps[n], maps[draw]) for n in range(draw)}
-        work = Work(work.forwards + other.work.forwards, work.backwards + other.work.backwards, draw / draws)
-        value = mean_of(pairs)
-        half = torch.full_like(value, 2 if draws > 1 else 0)  # one pair says nothing of how sure it is
-        if draw > 1:
-            half = margin(torch.stack([mean_of(pairs, without=n) for n in range(draw + 1)]))
-        yield Measurement(
-            value, (value - half).clamp(min=-1), (value + half).clamp(max=1), work,
-            extras={"pairs": torch.stack([pairs[pair] for pair in combinations(range(draw + 1), 2)], 1)},
-            notes={"no value": "a map is constant, so it has no order"} if bool(value.isnan().any()) else {},
-        )  # fmt: skip
+        work = work.and_of(other.work, draw / draws)
+        latest = measured(pairs, draw, 2 if draws > 1 else 0)  # one pair says nothing of how sure it is
+        yield replace(latest, work=work)
+
+
+def measured(pairs: dict[tuple[int, int], Tensor], draws: int, unsure: int) -> Measurement:
+    """The value of so many other seeds, which is `unsure` where they are one."""
+    value = mean_of(pairs)
+    half = torch.full_like(value, unsure)
+    if draws > 1:
+        half = margin(torch.stack([mean_of(pairs, without=n) for n in range(draws + 1)]))
+    return Measurement(
+        value, (value - half).clamp(min=-1), (value + half).clamp(max=1), Work(0, 0, 0.0),
+        extras={"pairs": torch.stack([pairs[pair] for pair in combinations(range(draws + 1), 2)], 1)},
+        notes={"no value": "a map is constant, so it has no order"} if bool(value.isnan().any()) else {},
+    )  # fmt: skip
 
 
 def mean_of(pairs: dict[tuple[int, int], Tensor], without: int | None = None) -> Float32[Tensor, " batch"]:

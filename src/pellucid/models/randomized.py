@@ -47,6 +47,15 @@ def randomized(model: ImageClassifier, seed: int, layers: Sequence[str] | None =
     KeyError for a layer that does not exist, ValueError for one without parameters of its own, or for a network that cannot be
     copied.
     """
+    *_, made = randomized_in_pieces(model, seed, layers)
+    assert made is not None
+    return made
+
+
+def randomized_in_pieces(
+    model: ImageClassifier, seed: int, layers: Sequence[str] | None = None
+) -> Iterator[ImageClassifier | None]:
+    """`randomized` at last, and None after each of the pieces of work before."""
     module = bare(model.module)
     modules = dict(module.named_modules())
     owners = [name for name, sub in modules.items() if list(sub.parameters(recurse=False))]
@@ -56,15 +65,19 @@ def randomized(model: ImageClassifier, seed: int, layers: Sequence[str] | None =
         name for name in chosen if isinstance(sub := modules[name], nn.Linear | _ConvNd) and "weight" in sub._parameters
     ]
     learned: dict[str, Tensor] = {}
+    yield None
+    with torch.inference_mode(False), torch.no_grad(), _each_output(modules, weighing, _noting(learned)):
+        module(pictures.clone())
+    yield None
     with torch.inference_mode(False), torch.no_grad():
-        with _each_output(modules, weighing, _noting(learned)):
-            module(pictures.clone())
         drawn: set[int] = set()
         for name in chosen:
             redraw(modules[name], draw_seed(seed, owners.index(name)), drawn)
-        with _measured(modules, chosen), _each_output(modules, weighing, _scaling(learned)):
-            module(pictures.clone())
-    return replace(model, module=module, name=f"{model.name} with weights drawn from seed {seed}")
+    yield None
+    scaled = _each_output(modules, weighing, _scaling(learned))
+    with torch.inference_mode(False), torch.no_grad(), _measured(modules, chosen), scaled:
+        module(pictures.clone())
+    yield replace(model, module=module, name=f"{model.name} with weights drawn from seed {seed}")
 
 
 def stages(model: ImageClassifier, count: int) -> list[tuple[str, ...]]:
