@@ -95,6 +95,10 @@ def test_what_was_cut_short_is_run_again_as_it_was(name: str, relu: pl.ImageClas
     assert isinstance(run.attribution, pl.Attribution)
     assert run.attribution.extras[STEPS].equal(a.extras[STEPS])
     assert run.attribution.work == a.work
+    never = replay(record(relu, images[COUNT - 1], a[COUNT - 1]), model=relu)
+    assert isinstance(never.attribution, pl.Attribution)
+    assert never.identical
+    assert (never.attribution.step, never.attribution.error.tolist()) == (0, [inf])
 
 
 @pytest.mark.parametrize("name", list(pl.methods))

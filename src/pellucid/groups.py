@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pellucid.attribution import STEPS, TOGETHER, Attribution, Work, unanswered_notes
+from pellucid.attribution import STEPS, TOGETHER, UNANSWERED, Attribution, Work, unanswered_notes
 from pellucid.inputs.image import Images
 from pellucid.models.image import ImageClassifier
 from pellucid.stream import Method, Pace, bounded, check_limits
@@ -108,9 +108,16 @@ def repeated(
     before: Attribution,
 ) -> Generator[Attribution, None, None]:
     """The method's answers, as many as `before` was the result of, of the same images together."""
+    if STEPS not in before.extras and UNANSWERED in before.notes:
+        return _never(before)
     if STEPS not in before.extras:
         return bounded(method.stream(model, inputs, target, **options), steps=before.step or None)
     return _as_often(_Joined(target), method, model, inputs, options, before)
+
+
+def _never(before: Attribution) -> Generator[Attribution, None, None]:
+    """Of one whose turn never came: no step, so what it has is all that there is."""
+    yield replace(before, scores=torch.zeros_like(before.scores))
 
 
 def _as_often(
