@@ -122,3 +122,10 @@ def test_progress_sees_every_answer() -> None:
 def test_a_stream_without_an_answer_is_a_fault_of_the_method() -> None:
     with pytest.raises(RuntimeError, match="without an answer"):
         drain(iter([]))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("limit", ["tolerance", "deadline"])
+def test_a_limit_that_is_no_number_is_named_with_what_would_do(limit):
+    with pytest.raises(TypeError, match=rf"^{limit} is an? .* above 0, such as 0.5, got 'a'$"):
+        next(bounded(iter(()), **{limit: "a"}))

@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from time import monotonic
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, final, runtime_checkable
 
@@ -162,10 +163,11 @@ def bounded(
 
 
 def check_limits(tolerance: float | None, deadline: float | None) -> None:
-    if tolerance is not None and not tolerance > 0:
-        raise ValueError(f"tolerance must be above 0, got {tolerance}")
-    if deadline is not None and not deadline > 0:
-        raise ValueError(f"deadline is a number of seconds above 0, got {deadline}")
+    for name, limit, what in (("tolerance", tolerance, "an error"), ("deadline", deadline, "a number of seconds")):
+        if limit is not None and not isinstance(limit, Real):
+            raise TypeError(f"{name} is {what} above 0, such as 0.5, got {limit!r}")
+        if limit is not None and not limit > 0:
+            raise ValueError(f"{name} is {what} above 0, such as 0.5, got {limit}")
 
 
 @final
