@@ -1,15 +1,15 @@
 """What a limit promises, measured: deadlines, tolerances, memory, and that cost grows linearly.
 
-    python benchmarks/limits_kept.py deadlines [METHOD...] [--deadlines 0.3 1 3] [--images 1 4]
+    python benchmarks/limits_kept.py deadlines [METHOD or METRIC...] [--deadlines 0.3 1 3] [--images 1 4]
     python benchmarks/limits_kept.py tolerances [METHOD...] [--runs 100] [--photographs 3] [--model tiny] [--engine openvino]
     python benchmarks/limits_kept.py memory [METHOD...]
     python benchmarks/limits_kept.py cost [METHOD...]
 
-`deadlines`: how long `pl.explain(..., deadline=s)` takes, and the floor, what the first answer alone takes. `tolerances`: in
-how many runs, over seeds, the answer is as near to the reference as the tolerance that it reports as reached; "tiny" is a
-network of 16 x 16. `memory`: how far the resident memory of a fresh process rises above what it was after a warm pass, and how
-much of that the answers must hold. `cost`: processor seconds over samples and over images, with a straight line, drawn to
-`linear_cost.png`; what else runs on the machine hardly counts in them.
+`deadlines`: how long `pl.explain(..., deadline=s)` takes, or `pl.measure` of a map of SmoothGrad of ten samples, and the floor,
+what the first answer alone takes. `tolerances`: in how many runs, over seeds, the answer is as near to the reference as the
+tolerance that it reports as reached; "tiny" is a network of 16 x 16. `memory`: how far the resident memory of a fresh process
+rises above what it was after a warm pass, and how much of that the answers must hold. `cost`: processor seconds over samples
+and over images, with a straight line, drawn to `linear_cost.png`; what else runs on the machine hardly counts in them.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def deadlines(methods: Sequence[str], limits: Sequence[float], counts: Sequence[
     pl.explain(model, paths(1), method="saliency")  # the network is prepared once, by its first pass
     print(f"{'method':<30}{'images':>7}{'floor':>8}" + "".join(f"{f'{limit:g} s':>16}" for limit in limits))
     worst = 0.0
-    for name in methods or [*pl.methods, REFINED, "filters"]:
+    for name in methods or [*pl.methods, REFINED, "filters", *pl.metrics]:
         for count in counts:
             run = runner(model, name, count)
             floor, _ = seconds(lambda run=run: run(1e-3))
@@ -81,8 +81,12 @@ def runner(model: pl.ImageClassifier, name: str, count: int) -> Callable[[float]
     if name == "filters":
         wanted = FILTERS * count
         return lambda limit: drain(bounded(pl.filters.stream(model, LAYER, wanted, steps=10_000), deadline=limit))
-    method, options = started(name, **({BOUND[name]: MOST[name]} if name in BOUND else {}))
     given = paths(count)
+    if name in pl.metrics:
+        images = model.read(given)
+        a = pl.explain(model, images, method="smoothgrad", samples=10)
+        return lambda limit: pl.measure(model, images, a, metric=name, deadline=limit)
+    method, options = started(name, **({BOUND[name]: MOST[name]} if name in BOUND else {}))
     return lambda limit: pl.explain(model, given, method=method, deadline=limit, **options)
 
 
