@@ -127,5 +127,6 @@ def test_a_stream_without_an_answer_is_a_fault_of_the_method() -> None:
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("limit", ["tolerance", "deadline"])
 def test_a_limit_that_is_no_number_is_named_with_what_would_do(limit):
+    given: dict[str, Any] = {limit: "a"}
     with pytest.raises(TypeError, match=rf"^{limit} is an? .* above 0, such as 0.5, got 'a'$"):
-        next(bounded(iter(()), **{limit: "a"}))
+        next(bounded(iter(()), **given))

@@ -85,8 +85,7 @@ def parameter_randomization(
         passes = Work(2 * PICTURES, 0, 0.0)
         network = None
         for network in randomized_in_pieces(model, draw_seed(seed, draw), groups[stage][1]):
-            if network is None:
-                yield latest
+            yield latest
         assert network is not None
         try:
             for other in again_or_by_torch(network, inputs, attribution, **changed):
