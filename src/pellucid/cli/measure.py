@@ -1,6 +1,7 @@
 """`pellucid measure METRIC RECORD...`: one command a metric, its flags made from its signature; and `measure trust`."""
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -200,7 +201,7 @@ def _shown(value: Any) -> str:
 
 
 def _between(low: Any, high: Any) -> str:
-    return "" if low == high or low != low else f"{float(low):.4g} to {float(high):.4g}"
+    return "" if low == high or low != low or low == -inf else f"{float(low):.4g} to {float(high):.4g}"
 
 
 def _chance(m: Any, n: int) -> str:

@@ -84,7 +84,8 @@ def parameter_randomization(
     for number, (draw, stage) in enumerate(order, start=1):
         passes = Work(2 * PICTURES, 0, 0.0)
         network = None
-        for network in randomized_in_pieces(model, draw_seed(seed, draw), groups[stage][1]):
+        for made in randomized_in_pieces(model, draw_seed(seed, draw), groups[stage][1]):
+            network = made
             yield latest
         assert network is not None
         try:
