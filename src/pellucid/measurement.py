@@ -86,6 +86,11 @@ def unanswered(images: int, work: Work) -> Measurement:
     return Measurement(nothing, -unknown, unknown, work, notes=unanswered_notes(images, images), error=unknown)
 
 
+def unfinished_notes(share: float) -> dict[str, str]:
+    """Of a value that comes from a map of which only that share is done."""
+    return {"unfinished": f"of the map that it is compared with {share:.0%} were done"} if share < 1 else {}
+
+
 def bootstrap(values: Float64[np.ndarray, " sample"], seed: int = 0) -> Interval:
     """The mean with its percentile interval over resamples (Efron 1979, doi:10.1214/aos/1176344552); NaN of no value, and as
     wide as nothing of one."""

@@ -89,3 +89,15 @@ def test_is_documented_with_its_source(name):
     assert module is not None
     assert "http" in module.splitlines()[0] or "doi" in module.splitlines()[0]
     assert len(inspect.getdoc(metric) or "") > 80
+
+
+def test_what_is_said_before_it_is_known_says_so_and_reaches_no_tolerance(name, relu, explained):
+    images, a = explained
+    steps = list(pl.metrics[name].stream(relu, images, a, **quick(name)))
+    early = [m for m in steps if {"unanswered", "unfinished"} & set(m.notes)]
+    # the smaller networks' curves are one pass, as are the maps of gradients
+    if name in ("max_sensitivity", "seed_stability", "parameter_randomization") and a.method == "lime":
+        assert any("unfinished" in m.notes for m in early)
+    assert all(m.worst_error > 0.5 for m in early)
+    assert steps[-1] not in early
+    assert [m.work.fraction for m in steps] == sorted(m.work.fraction for m in steps)

@@ -14,7 +14,7 @@ from pellucid.again import again
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images, to_pixels
-from pellucid.measurement import Measurement, unanswered
+from pellucid.measurement import Measurement, unanswered, unfinished_notes
 from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier
 
@@ -53,7 +53,7 @@ def max_sensitivity(
             for other in again(model, neighbours(inputs, radius, draw_seed(seed, draw)), attribution):
                 done = work.and_of(other.work, (draw + other.work.fraction) / samples)
                 if draw == 0:
-                    latest = measured(changed(attribution, other), inf)
+                    latest = measured(changed(attribution, other), inf, other.work.fraction)
                 yield replace(latest, work=done)
         except (ValueError, KeyError) as error:
             nothing = torch.full((len(inputs),), torch.nan)
@@ -72,12 +72,13 @@ def changed(before: Attribution, after: Attribution) -> Float32[Tensor, "batch 1
     return torch.where(norm > 0, distance / norm, torch.nan)[:, None].float()
 
 
-def measured(changes: Float32[Tensor, "batch sample"], unsure: float) -> Measurement:
-    """The largest change, which may be off by as much as it is `unsure`."""
+def measured(changes: Float32[Tensor, "batch sample"], unsure: float, done: float = 1.0) -> Measurement:
+    """The largest change, which may be off by as much as it is `unsure`; `done` is the share of the last map that is."""
     largest = changes.amax(1)
+    empty = {"no value": "the scores of an image are 0 everywhere"}
     return Measurement(
         largest, largest, largest, Work(0, 0, 0.0), extras={"changes": changes, "mean": changes.mean(1)},
-        notes={"no value": "the scores of an image are 0 everywhere"} if bool(largest.isnan().any()) else {},
+        notes=empty if bool(largest.isnan().any()) else unfinished_notes(done),
         error=torch.full_like(largest, unsure),
     )  # fmt: skip
 

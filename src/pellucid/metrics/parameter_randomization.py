@@ -16,7 +16,7 @@ from pellucid.again import again_or_by_torch
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
-from pellucid.measurement import Measurement, unanswered
+from pellucid.measurement import Measurement, unanswered, unfinished_notes
 from pellucid.metrics import metrics
 from pellucid.metrics.seed_stability import other_seed
 from pellucid.models.image import ImageClassifier
@@ -93,7 +93,7 @@ def parameter_randomization(
                 done = work.and_of(passes, 0.0).and_of(other.work, (number - 1 + other.work.fraction) / everything)
                 if number == 1:
                     note(draw, stage, other)
-                    latest = measured(found, mode, 1, done, notes, unfinished=True)
+                    latest = measured(found, mode, 1, done, notes | unfinished_notes(other.work.fraction), unfinished=True)
                 yield replace(latest, work=done)
         except (ValueError, KeyError) as error:
             notes["no value"] = str(error)

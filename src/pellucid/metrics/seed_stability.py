@@ -14,7 +14,7 @@ from pellucid.again import again
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.baselines import draw_seed
 from pellucid.inputs.image import Images
-from pellucid.measurement import Measurement, unanswered
+from pellucid.measurement import Measurement, unanswered, unfinished_notes
 from pellucid.methods import owes_to_chance
 from pellucid.metrics import metrics
 from pellucid.models.image import ImageClassifier
@@ -54,7 +54,7 @@ def seed_stability(
             for other in again(model, inputs, attribution, seed=other_seed(attribution.seed or 0, draw)):
                 done = work.and_of(other.work, (draw - 1 + other.work.fraction) / draws)
                 if draw == 1:
-                    latest = measured({(0, 1): spearman(maps[0], other.map())}, 1, 2)
+                    latest = measured({(0, 1): spearman(maps[0], other.map())}, 1, 2, other.work.fraction)
                 yield replace(latest, work=done)
         except (ValueError, KeyError) as error:
             nothing = torch.full((len(inputs),), torch.nan)
@@ -69,8 +69,8 @@ def seed_stability(
         yield replace(latest, work=work)
 
 
-def measured(pairs: dict[tuple[int, int], Tensor], draws: int, unsure: int) -> Measurement:
-    """The value of so many other seeds, which is `unsure` where they are one."""
+def measured(pairs: dict[tuple[int, int], Tensor], draws: int, unsure: int, done: float = 1.0) -> Measurement:
+    """The value of so many other seeds, which is `unsure` where they are one; `done` is the share of the last map that is."""
     value = mean_of(pairs)
     half = torch.full_like(value, unsure)
     if draws > 1:
@@ -78,7 +78,7 @@ def measured(pairs: dict[tuple[int, int], Tensor], draws: int, unsure: int) -> M
     return Measurement(
         value, (value - half).clamp(min=-1), (value + half).clamp(max=1), Work(0, 0, 0.0),
         extras={"pairs": torch.stack([pairs[pair] for pair in combinations(range(draws + 1), 2)], 1)},
-        notes={"no value": "a map is constant, so it has no order"} if bool(value.isnan().any()) else {},
+        notes={"no value": "a map is constant, so it has no order"} if bool(value.isnan().any()) else unfinished_notes(done),
     )  # fmt: skip
 
 
