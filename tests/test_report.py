@@ -111,3 +111,15 @@ def test_a_plan_is_made_of_costs() -> None:
     plan.part("a", "A")(1.0)
     plan.part("b", "B")(0.5)
     assert told == pytest.approx([0, 0.25, 0.25, 0.625])
+
+
+def test_a_map_is_not_lost_where_its_evidence_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("no evidence today")
+
+    monkeypatch.setattr(report, "trust", fails)
+    model = wrapped(networks.relu_cnn(), 32)
+    with pytest.raises(ValueError, match="no evidence today"):
+        write_report(model, ["observation:0"], tmp_path, layers=["4"])
+    (kept,) = (tmp_path / "records").iterdir()
+    assert pl.replay(kept, model).identical

@@ -87,13 +87,14 @@ def write_report(
     plan = Plan(progress, costs | (text_costs() if text else {}))
     heads = None
     for approach in approaches()["approach"]:
-        a, evidence = _explained(model, images, approach, plan)
+        place = folder / "records" / f"{approach['id']}.safetensors"
+        a, evidence = _explained(model, images, approach, plan, place)
         heads = heads or tuple(columns(model, images, a))
         rows = map_rows(a, images, approach["title"], evidence)
         overview.append(rows[-1])
         sections.append(_section(approach, Grid(heads, (photograph_row(images.pixels), *rows)), _option_table(a)))
         kept = replace(record(model, images, a), evidence=tuple(e.to_json() for e in evidence.evidence))
-        records.append(kept.write(folder / "records" / f"{approach['id']}.safetensors"))
+        records.append(kept.write(place))
     sections.insert(_after(sections, "smoothgrad"), _filter_section(model, images, layers, filter_count, plan))
     assert heads is not None
     links = tuple(section.id for section in sections if section.id != "filters")
@@ -178,15 +179,22 @@ def _cost(approach: Mapping[str, Any]) -> float:
     return 0.1 + 0.013 * forwards + 0.035 * gradients
 
 
-def _explained(model: ImageClassifier, images: Images, approach: Mapping[str, Any], plan: Plan) -> tuple[Attribution, Trust]:
-    """The maps, and the evidence on them for a third of what they cost, or what it costs at least."""
+def _explained(
+    model: ImageClassifier, images: Images, approach: Mapping[str, Any], plan: Plan, path: Path
+) -> tuple[Attribution, Trust]:
+    """The maps, and the evidence on them for a third of what they cost, or what it costs at least.
+
+    Their record is written there before the evidence is asked for, so that they are not lost where that fails.
+    """
     advance = plan.part(approach["id"], approach["title"])
     own = _cost(approach) / (_cost(approach) + EVIDENCE)
     a = explain(
         model, images, method=approach["method"], progress=lambda step: advance(own * step.work.fraction), **approach["options"]
     )
+    a = replace(a, view=approach.get("view", {}))
+    record(model, images, a).write(path)
     evidence = trust(model, images, a, budget=0.3, progress=lambda share: advance(own + (1 - own) * share))
-    return replace(a, view=approach.get("view", {})), evidence
+    return a, evidence
 
 
 def _section(approach: Mapping[str, Any], grid: Grid, options: Table | None) -> Section:
