@@ -238,6 +238,13 @@ def of_transformers(kind: str, **config: Any) -> nn.Module:
     return networks.seeded(getattr(transformers, f"{kind}ForImageClassification")(about))
 
 
+class Pools(nn.Module):
+    """By functions, whose step is that of the kernel where none is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(nn.functional.max_pool2d(x.tanh(), 2), 4)
+
+
 class Absolute(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.abs()
@@ -304,6 +311,7 @@ NETWORKS: dict[str, Any] = {
     "ConvNeXt": lambda: of_transformers(
         "ConvNext", hidden_sizes=[8, 12, 16, 16], depths=[1, 1, 1, 1], patch_size=2, num_labels=3
     ),
+    "pools without a step": lambda: flat(Pools()),
     "absolute": lambda: flat(Absolute()),
     "layer norm": lambda: flat(nn.LayerNorm(16), nn.GELU()),
     "layer norm without factors": lambda: flat(nn.LayerNorm([16, 16], elementwise_affine=False), nn.GELU()),

@@ -249,6 +249,7 @@ class _Rewriting:
     def _mean_of_windows(self, node: fx.Node) -> None:
         given: Any = node.args
         gradient, x, kernel, stride, padding, *how = given
+        stride = stride or kernel
         (channels, *outer), inner = x.meta["tensor_meta"].shape[1:], gradient.meta["tensor_meta"].shape[2:]
         if outer == [i * k for i, k in zip(inner, kernel, strict=True)] and stride == kernel and padding == [0, 0]:
             self._mean_of_blocks(node)
@@ -261,9 +262,7 @@ class _Rewriting:
         sizes = zip(outer, inner, kernel, stride, padding, strict=True)
         more = [o - ((i - 1) * s - 2 * p + k) for o, i, k, s, p in sizes]
         if min(more) < 0:
-            raise ValueError(
-                "a mean over windows of which the last reach beyond the padding cannot be put as forward operations"
-            )
+            raise ValueError("a mean over windows that reach beyond the padding cannot be put as forward operations")
         ones = self._constant(torch.ones(channels, 1, *kernel))
         self._instead(
             node, self._call(aten.convolution.default, scaled, ones, None, stride, padding, [1, 1], True, more, channels)
@@ -274,6 +273,7 @@ class _Rewriting:
         first, second, ... places are maps, of half the size for a step of 2; those of one phase are summed."""
         given: Any = node.args
         gradient, x, kernel, stride, padding, dilation, _, indices = given
+        stride = stride or kernel
         step = stride[0]
         if set(stride) != {step} or set(dilation) != {1}:
             raise ValueError("max pooling with a dilation, or with two different steps, cannot be put as forward operations")
