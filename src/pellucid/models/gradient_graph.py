@@ -64,6 +64,9 @@ def gradient_graph(
         raise ValueError("the network cannot be copied")
     for parameter in copied.parameters():  # subtle: for channels last, torch's mean over a map is no operation of its own
         parameter.data = parameter.data.contiguous()
+    for pool in copied.modules():
+        if isinstance(pool, nn.AdaptiveAvgPool1d) and pool.output_size in (1, (1,)):
+            vars(pool)["forward"] = _mean  # subtle: torch's own lays its answer out anew, for which there is no operation
 
     def there_and_back(features: Tensor, direct: Tensor, soft: Tensor, odds: Tensor) -> tuple[Tensor, Tensor]:
         leaf = features.detach().requires_grad_()
@@ -80,6 +83,15 @@ def gradient_graph(
         traced = recorded(there_and_back, given, plain)
     _Rewriting(traced).run()
     return traced
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.mean(-1, keepdim=True)
+
+
+def _of_axes(axes: int, *given: Sequence[int]) -> list[list[int]]:
+    """Numbers for every axis, where one may stand for all."""
+    return [[*one] * (axes // len(one)) for one in given]
 
 
 def _taps(kernel: Float[Tensor, "tap ..."], step: int, padding: int) -> list[tuple[int, int, int]]:
@@ -112,6 +124,7 @@ class _Rewriting:
             aten.threshold_backward.default: self._threshold,
             aten.convolution_backward.default: self._convolution,
             aten._adaptive_avg_pool2d_backward.default: self._mean_of_blocks,
+            aten.avg_pool2d.default: self._mean_over_all,
             aten.avg_pool2d_backward.default: self._mean_of_windows,
             aten.index_put.default: self._columns,
             aten.max_pool2d_with_indices_backward.default: self._max_pool,
@@ -189,6 +202,7 @@ class _Rewriting:
         if transposed:
             raise ValueError("the gradient of a transposed convolution is not put as a forward operation")
         kernel = self._tensor(weight)
+        stride, padding, dilation = _of_axes(kernel.ndim - 2, stride, padding, dilation)
         outer, inner = (one.meta["tensor_meta"].shape[2:] for one in (x, gradient))
         axes = [*zip(outer, inner, kernel.shape[2:], stride, padding, dilation, strict=True)]
         step = stride[0]
@@ -246,10 +260,19 @@ class _Rewriting:
         spread = self._call(aten.upsample_nearest2d.vec, gradient, [height, width], None)
         self._instead(node, self._call(aten.mul.Scalar, spread, rows * columns / (height * width)))
 
+    def _mean_over_all(self, node: fx.Node) -> None:
+        """A window that is larger than the map, which an engine may not take."""
+        given: Any = node.args
+        x, *windows = given
+        sizes = x.meta["tensor_meta"].shape[2:]
+        if node.meta["tensor_meta"].shape[2:] == (1, 1) and any(k > o for k, o in zip(windows[0], sizes, strict=False)):
+            share = float(aten.avg_pool2d(torch.ones(1, 1, *sizes), *windows))
+            self._instead(node, self._call(aten.mul.Scalar, self._call(aten.mean.dim, x, [2, 3], True), share))
+
     def _mean_of_windows(self, node: fx.Node) -> None:
         given: Any = node.args
         gradient, x, kernel, stride, padding, *how = given
-        stride = stride or kernel
+        kernel, stride, padding = _of_axes(2, kernel, stride or kernel, padding)
         (channels, *outer), inner = x.meta["tensor_meta"].shape[1:], gradient.meta["tensor_meta"].shape[2:]
         if outer == [i * k for i, k in zip(inner, kernel, strict=True)] and stride == kernel and padding == [0, 0]:
             self._mean_of_blocks(node)
@@ -259,21 +282,21 @@ class _Rewriting:
             ones, kernel, stride, padding, *how[:2], 1
         )
         scaled = self._call(aten.mul.Tensor, gradient, self._constant(shares))
-        sizes = zip(outer, inner, kernel, stride, padding, strict=True)
-        more = [o - ((i - 1) * s - 2 * p + k) for o, i, k, s, p in sizes]
-        if min(more) < 0:
-            raise ValueError("a mean over windows that reach beyond the padding cannot be put as forward operations")
+        axes = [*zip(outer, inner, kernel, stride, padding, strict=True)]
+        if all(i == 1 and k - p >= o for o, i, k, _, p in axes):  # one window over all, however large
+            self._instead(node, self._call(aten.upsample_nearest2d.vec, scaled, outer, None))
+            return
+        more = [max(0, o - ((i - 1) * s - 2 * p + k)) for o, i, k, s, p in axes]
         ones = self._constant(torch.ones(channels, 1, *kernel))
-        self._instead(
-            node, self._call(aten.convolution.default, scaled, ones, None, stride, padding, [1, 1], True, more, channels)
-        )
+        new = self._call(aten.convolution.default, scaled, ones, None, stride, padding, [1, 1], True, more, channels)
+        self._instead(node, self._cut(new, outer))
 
     def _max_pool(self, node: fx.Node) -> None:
         """The gradient of a window goes to the first place that holds its largest value, as in torch. What goes to the windows'
         first, second, ... places are maps, of half the size for a step of 2; those of one phase are summed."""
         given: Any = node.args
         gradient, x, kernel, stride, padding, dilation, _, indices = given
-        stride = stride or kernel
+        kernel, stride, padding, dilation = _of_axes(2, kernel, stride or kernel, padding, dilation)
         step = stride[0]
         if set(stride) != {step} or set(dilation) != {1}:
             raise ValueError("max pooling with a dilation, or with two different steps, cannot be put as forward operations")
@@ -300,9 +323,13 @@ class _Rewriting:
         maps = self._call(aten.stack.default, [phases.get(place, none) for place in product(range(step), repeat=2)], 2)
         maps = self._call(aten.view.default, maps, [-1, x.meta["tensor_meta"].shape[1] * step**2, *whole])
         new = self._call(aten.pixel_shuffle.default, maps, step)
-        for axis, size in zip((2, 3), outer, strict=True):
-            new = self._call(aten.slice.Tensor, new, axis, 0, size)
-        self._instead(node, new)
+        self._instead(node, self._cut(new, outer))
+
+    def _cut(self, node: fx.Node, sizes: Sequence[int]) -> fx.Node:
+        """Without what lies beyond those sizes: of windows that reach over the edge."""
+        for axis, size in zip((2, 3), sizes, strict=True):
+            node = self._call(aten.slice.Tensor, node, axis, 0, size)
+        return node
 
     def _columns(self, node: fx.Node) -> None:
         onto, indices, values = node.args[:3]
