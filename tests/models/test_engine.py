@@ -21,9 +21,9 @@ import pellucid as pl
 from pellucid.methods.occlusion import SQUARES
 from pellucid.models import watch as watching
 from pellucid.models.compiled_gradient import CompiledGradient
-from pellucid.models.engine import Compiled, adds_bytes, check_logits
+from pellucid.models.engine import Compiled, adds_bytes, check_logits, logits_of
 from pellucid.models.food11 import Categories
-from pellucid.models.gradient_graph import _Rewriting
+from pellucid.models.gradient_graph import _Rewriting, gradient_graph
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import Output
 from pellucid.models.local import Precision
@@ -283,6 +283,8 @@ MEANS: list[tuple[Any, Any, Any, dict[str, Any]]] = [
 ]
 """Kernel, stride, padding, and what else is said."""
 
+VIT = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "image_size": 16, "patch_size": 4, "num_labels": 3}
+
 
 NETWORKS: dict[str, Any] = {
     "residual": networks.Residual,
@@ -291,27 +293,8 @@ NETWORKS: dict[str, Any] = {
     "strided, as many as before": lambda: flat(nn.Conv2d(8, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1)),
     "strided, unpadded": lambda: flat(nn.ReLU(), nn.Conv2d(8, 6, 3, padding="valid"), nn.Conv2d(6, 6, 3, 2, padding="valid")),
     "strided, in groups": lambda: flat(nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2)),
-    "attention": lambda: of_transformers(
-        "ViT",
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        image_size=16,
-        patch_size=4,
-        num_labels=3,
-    ),
-    "attention without the quick kind": lambda: of_transformers(
-        "ViT",
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=24,
-        image_size=16,
-        patch_size=4,
-        num_labels=3,
-        attn_implementation="eager",
-    ),
+    "attention": lambda: of_transformers("ViT", num_hidden_layers=2, **VIT),
+    "attention without the quick kind": lambda: of_transformers("ViT", num_hidden_layers=1, attn_implementation="eager", **VIT),
     "Swin": lambda: of_transformers(
         "Swin", image_size=16, patch_size=2, embed_dim=8, depths=[2, 1], num_heads=[1, 2], window_size=4, num_labels=3
     ),
@@ -369,6 +352,17 @@ def test_of_equals_in_a_window_the_engine_takes_the_one_that_torch_takes(pool: t
     images[..., 3:9, 5:12] = -0.4
     _, expected = model.on("torch").gradients(images, target)
     torch.testing.assert_close(Gradients(model, "logit")(images, target)[1], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [4, 3])
+def test_a_mean_may_be_divided_by_another_number_than_its_values(stride: int) -> None:
+    """By torch, since OpenVINO does not take it on the way there."""
+    network = flat(nn.Tanh(), nn.AvgPool2d(4, stride, divisor_override=3)).eval()
+    x, direct, none = pictures(quick(network), 1).features, torch.tensor([[1.0, -2.0, 0.5]]), torch.zeros(1, 1)
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad((network(leaf) * direct).sum(), leaf)
+    _, got = gradient_graph(network, 1, (3, 16, 16), 3, logits_of)(x, direct, none, none)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
 
 
 class TwoStems(nn.Module):

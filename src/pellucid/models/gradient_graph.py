@@ -263,10 +263,11 @@ class _Rewriting:
     def _mean_over_all(self, node: fx.Node) -> None:
         """A window that is larger than the map, which an engine may not take."""
         given: Any = node.args
-        x, *windows = given
+        x, kernel, *how = given
         sizes = x.meta["tensor_meta"].shape[2:]
-        if node.meta["tensor_meta"].shape[2:] == (1, 1) and any(k > o for k, o in zip(windows[0], sizes, strict=False)):
-            share = float(aten.avg_pool2d(torch.ones(1, 1, *sizes), *windows))
+        (reach,) = _of_axes(2, kernel)
+        if node.meta["tensor_meta"].shape[2:] == (1, 1) and any(k > o for k, o in zip(reach, sizes, strict=True)):
+            share = float(aten.avg_pool2d(torch.ones(1, 1, *sizes), kernel, *how))
             self._instead(node, self._call(aten.mul.Scalar, self._call(aten.mean.dim, x, [2, 3], True), share))
 
     def _mean_of_windows(self, node: fx.Node) -> None:
@@ -274,21 +275,18 @@ class _Rewriting:
         gradient, x, kernel, stride, padding, *how = given
         kernel, stride, padding = _of_axes(2, kernel, stride or kernel, padding)
         (channels, *outer), inner = x.meta["tensor_meta"].shape[1:], gradient.meta["tensor_meta"].shape[2:]
-        if outer == [i * k for i, k in zip(inner, kernel, strict=True)] and stride == kernel and padding == [0, 0]:
-            self._mean_of_blocks(node)
-            return
-        ones = torch.ones(1, 1, *outer)
-        shares = aten.avg_pool2d(ones, kernel, stride, padding, *how) / aten.avg_pool2d(
-            ones, kernel, stride, padding, *how[:2], 1
-        )
-        scaled = self._call(aten.mul.Tensor, gradient, self._constant(shares))
         axes = [*zip(outer, inner, kernel, stride, padding, strict=True)]
-        if all(i == 1 and k - p >= o for o, i, k, _, p in axes):  # one window over all, however large
-            self._instead(node, self._call(aten.upsample_nearest2d.vec, scaled, outer, None))
+        ones = torch.ones(1, 1, *outer)
+        sums, means = (aten.avg_pool2d(ones, kernel, stride, padding, *one) for one in ((*how[:2], 1), how))
+        gradient = self._call(aten.mul.Tensor, gradient, self._constant(means / sums))
+        beside = all(o == i * k and (k, p) == (s, 0) for o, i, k, s, p in axes)
+        over_all = all(i == 1 and k - p >= o for o, i, k, _, p in axes)
+        if beside or over_all:
+            self._instead(node, self._call(aten.upsample_nearest2d.vec, gradient, outer, None))
             return
         more = [max(0, o - ((i - 1) * s - 2 * p + k)) for o, i, k, s, p in axes]
         ones = self._constant(torch.ones(channels, 1, *kernel))
-        new = self._call(aten.convolution.default, scaled, ones, None, stride, padding, [1, 1], True, more, channels)
+        new = self._call(aten.convolution.default, gradient, ones, None, stride, padding, [1, 1], True, more, channels)
         self._instead(node, self._cut(new, outer))
 
     def _max_pool(self, node: fx.Node) -> None:
