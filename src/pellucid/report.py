@@ -93,8 +93,7 @@ def write_report(
         rows = map_rows(a, images, approach["title"], evidence)
         overview.append(rows[-1])
         sections.append(_section(approach, Grid(heads, (photograph_row(images.pixels), *rows)), _option_table(a)))
-        kept = replace(record(model, images, a), evidence=tuple(e.to_json() for e in evidence.evidence))
-        records.append(kept.write(place))
+        records.append(place)
     sections.insert(_after(sections, "smoothgrad"), _filter_section(model, images, layers, filter_count, plan))
     assert heads is not None
     links = tuple(section.id for section in sections if section.id != "filters")
@@ -182,9 +181,9 @@ def _cost(approach: Mapping[str, Any]) -> float:
 def _explained(
     model: ImageClassifier, images: Images, approach: Mapping[str, Any], plan: Plan, path: Path
 ) -> tuple[Attribution, Trust]:
-    """The maps, and the evidence on them for a third of what they cost, or what it costs at least.
+    """The maps, and the evidence on them for a third of what they cost, or what it costs at least; their record is written.
 
-    Their record is written there before the evidence is asked for, so that they are not lost where that fails.
+    Once before the evidence is asked for, so that they are not lost where that fails.
     """
     advance = plan.part(approach["id"], approach["title"])
     own = _cost(approach) / (_cost(approach) + EVIDENCE)
@@ -192,8 +191,10 @@ def _explained(
         model, images, method=approach["method"], progress=lambda step: advance(own * step.work.fraction), **approach["options"]
     )
     a = replace(a, view=approach.get("view", {}))
-    record(model, images, a).write(path)
+    kept = record(model, images, a)
+    kept.write(path)
     evidence = trust(model, images, a, budget=0.3, progress=lambda share: advance(own + (1 - own) * share))
+    replace(kept, evidence=tuple(e.to_json() for e in evidence.evidence)).write(path)
     return a, evidence
 
 
