@@ -28,7 +28,7 @@ from pellucid.models.watch import LIMITS, Watch
 LEAST = 5
 """Random orders before a tolerance may stop: fewer are alike by chance too often."""
 CHUNK = 3 * BATCH
-"""Images built at once, in whole passes, or as many as a pass takes."""
+"""Images built at once, in whole passes, or as many as a pass takes; with torch, those of a pass."""
 ROUGH = 0.05
 """What bfloat16 may err in an answer along a curve, as a share of how much the answers of an image vary: see `Watch`. The area
 is a mean of all of them, and errs less."""

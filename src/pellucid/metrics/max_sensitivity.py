@@ -46,7 +46,8 @@ def max_sensitivity(
     see. NaN for scores that are 0 everywhere, or that cannot be made again.
     """
     changes = torch.zeros(len(inputs), 0)
-    work, latest = Work(0, 0, 0.0), unanswered(len(inputs), Work(0, 0, 0.0))
+    work = Work(0, 0, 0.0)
+    latest = unanswered(len(inputs), work)
     other = attribution  # of a stream there is at least one
     for draw in range(samples):
         try:

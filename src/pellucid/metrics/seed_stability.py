@@ -47,7 +47,8 @@ def seed_stability(
         return
     maps = [attribution.map()]
     pairs: dict[tuple[int, int], Tensor] = {}
-    work, latest = Work(0, 0, 0.0), unanswered(len(inputs), Work(0, 0, 0.0))
+    work = Work(0, 0, 0.0)
+    latest = unanswered(len(inputs), work)
     other = attribution  # of a stream there is at least one
     for draw in range(1, draws + 1):
         try:
