@@ -56,5 +56,6 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda m: complaints.append(m.text) if m.type == "error" and "Content Security" in m.text else None)
     yield opened
+    opened.unroute_all(behavior="wait")  # a question that a test left unanswered would otherwise fail the next one
     context.close()
     assert not complaints
