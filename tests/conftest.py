@@ -30,6 +30,11 @@ def wrapped(module: torch.nn.Module, side: int = 16) -> pl.ImageClassifier:
     return pl.ImageClassifier(networks.seeded(module), size=(side, side), mean=MEAN, std=STD)
 
 
+def quick(module: torch.nn.Module) -> pl.ImageClassifier:
+    """The same by OpenVINO."""
+    return wrapped(module).on("openvino")
+
+
 def in_tens(model: pl.ImageClassifier, batches: Batches = Batches()) -> pl.ImageClassifier:  # noqa: B008  it is frozen
     """The model with passes of ten images, as large ones are taken; those of these small networks take more."""
     ten = replace(model)

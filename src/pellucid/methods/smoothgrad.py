@@ -91,7 +91,7 @@ def smoothgrad(
     together = 2 if antithetic else 1
     deviation = noise_deviation(inputs.value_range, noise, noise_rule, inputs.names)
     running = Moments(inputs.features, highest=4 if statistic == "variance" else 2)
-    gradients_of = Gradients(model, output)
+    gradients_of = Gradients(model, output, noisy=True)
     answered = 1  # the spread, and with it the error, needs two copies of every image
     batches = model.batches
     # a first answer after fewer, so that a deadline can be kept

@@ -1,4 +1,4 @@
-"""The way back through a network as OpenVINO runs it, in float32: compared with torch's own before anything else is asked."""
+"""The way back through a network as OpenVINO runs it: compared with torch's own before anything else is asked."""
 
 import threading
 import warnings
@@ -21,6 +21,7 @@ from pellucid.models.engine import (
 )
 from pellucid.models.errors import first_line
 from pellucid.models.finite import check_features
+from pellucid.models.lowered import lower
 from pellucid.models.prepared import Prepared
 
 TOGETHER = 5
@@ -34,19 +35,30 @@ ALIKE = 0.9999
 class CompiledGradient:
     """The logits, and the gradient by the features of what is made of them."""
 
-    def __init__(self, network: Prepared, shape: tuple[int, ...]) -> None:
-        """ValueError when the pass back cannot be put for OpenVINO, or gives another gradient than torch does."""
+    def __init__(self, network: Prepared, shape: tuple[int, ...], lowered: bool = False) -> None:
+        """In float32, or `lowered`: the dense layers of the way back in bfloat16, where that is as close to torch's gradient.
+
+        ValueError when the pass back cannot be put for OpenVINO, or gives another gradient than torch does.
+        """
         noise = noise_like(shape)
         logits, each, expected = _by_torch(network, noise)
         self.classes = logits.shape[1]
         self._together = TOGETHER if shape[1] * shape[2] < SMALL else 1
-        self._request = _compiled(network, shape, self.classes, self._together)
-        # subtle: memory of ours, bound once; handing arrays over each time takes half a millisecond
-        self._read, self._found = _bound(self._request)
         self._lock = threading.Lock()
-        found, gradients = self(noise, each, 0.0, 0.0)
-        check_logits(found, logits, network, noise)
-        _check_gradient(gradients, expected)
+        traced = _traced(network, self._together, shape, self.classes)
+        sizes = [[self._together, *shape], [self._together, self.classes], [1, 1], [1, 1]]
+        for low in (True, False) if lowered else (False,):
+            try:
+                self._request, self.lowered = _compiled(traced, sizes, low), low
+                # subtle: memory of ours, bound once; handing arrays over each time takes half a millisecond
+                self._read, self._found = _bound(self._request)
+                found, gradients = self(noise, each, 0.0, 0.0)
+                check_logits(found, logits, network, noise)
+                _check_gradient(gradients, expected)
+                return
+            except ValueError:
+                if not low:
+                    raise
 
     def __call__(
         self,
@@ -121,15 +133,26 @@ def _by_torch(network: Prepared, pictures: Tensor) -> tuple[Tensor, Tensor, Tens
     return logits, each, gradients
 
 
-def _compiled(network: Prepared, shape: tuple[int, ...], classes: int, together: int) -> Any:
-    """What runs it."""
+def _traced(network: Prepared, together: int, shape: tuple[int, ...], classes: int) -> fx.GraphModule:
     from pellucid.models.gradient_graph import gradient_graph  # subtle: torch's decompositions take a while to import
 
     # subtle: torch's pass comes before this, so that what it takes is free again when the engine needs it
     try:
-        traced = gradient_graph(network.module, together, shape, classes, logits_of)
-        return request_of(_read(traced, [[together, *shape], [together, classes], [1, 1], [1, 1]]), "float32")
-    except Exception as error:  # whatever: what cannot be traced or read fails in any way
+        return gradient_graph(network.module, together, shape, classes, logits_of)
+    except Exception as error:  # whatever: what cannot be traced fails in any way
+        raise ValueError(first_line(error)) from error
+
+
+def _compiled(traced: fx.GraphModule, sizes: Sequence[Sequence[int]], lowered: bool) -> Any:
+    """What runs it."""
+    try:
+        graph = _read(traced, sizes)
+        if not lowered:
+            return request_of(graph, "float32")
+        if not lower(graph, asked=1):
+            raise ValueError("no dense layer on the way back")
+        return request_of(graph, "as it says")
+    except Exception as error:  # whatever: what cannot be read fails in any way
         raise ValueError(first_line(error)) from error
 
 

@@ -1,8 +1,9 @@
 """A network compiled by OpenVINO, which takes half of torch's time for a forward pass on a CPU, and less of a pass back.
 
-In float32 its logits are torch's, which is tried before anything else is asked, and so are its gradients. In bfloat16, which
-takes half the time on a CPU that computes so, logits are not, and less so in eight-bit integers, which take a quarter to a half
-of the time on many more: those are for sums over many perturbed copies, after `Watch` has compared some with float32.
+In float32 its logits are torch's, which is tried before anything else is asked, and so are its gradients, for which some layers
+of the way back may be in bfloat16. In bfloat16, which takes half the time on a CPU that computes so, logits are not, and even
+less so in eight-bit integers, which take a quarter to a half of the time on many more: those are for sums over many perturbed
+copies, after `Watch` has compared some with float32.
 """
 
 import copy
@@ -44,7 +45,7 @@ class Quick(Protocol):
 TOGETHER = 5
 """Images that a pass takes at once, of which some may be empty: for a number that it knows beforehand, OpenVINO makes code that
 is a tenth faster, and no faster for more."""
-_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "as it says": "dynamic"}
 compiling = threading.Lock()
 """Held while torch traces a network and OpenVINO reads it."""
 
@@ -109,7 +110,7 @@ class Compiled:
     @property
     def has_bfloat16(self) -> bool:
         """Whether this CPU computes in bfloat16; where it does not, asking for it costs more than float32."""
-        return "BF16" in _capabilities()
+        return has_bfloat16()
 
 
 def _answers(request: Any, features: Tensor) -> Tensor:
@@ -168,7 +169,7 @@ def _farthest(logits: Tensor, exact: Tensor) -> float:
     return float((logits - exact).abs().max())
 
 
-def request_of(graph: Any, precision: Precision) -> Any:
+def request_of(graph: Any, precision: Precision | Literal["as it says"]) -> Any:
     import openvino
 
     settings = {
@@ -180,10 +181,10 @@ def request_of(graph: Any, precision: Precision) -> Any:
 
 
 @cache
-def _capabilities() -> list[str]:
+def has_bfloat16() -> bool:
     import openvino
 
-    return openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @cache

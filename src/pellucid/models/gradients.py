@@ -11,6 +11,7 @@ from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.image import ImageClassifier, Output
 
 BOTH_WAYS = "openvino, gradients too; in float32"
+LOWERED = f"{BOTH_WAYS}, the way back in bfloat16"
 
 
 @final
@@ -19,16 +20,17 @@ class Gradients:
 
     With `engine="openvino"` the engine gives them, in float32, once a pass there and back has been compared with torch's: the
     same to rounding, which may turn a ReLU over that is just at its kink. Where it cannot, torch does, and `notes` says why.
-    Compiling takes a second, so this is for many gradients, not for one.
+    Compiling takes a second, so this is for many gradients, not for one. Where they are `noisy`, and of a mean that strays by
+    far more than they do, the dense layers of the way back are in bfloat16 on a CPU that computes so.
     """
 
-    def __init__(self, model: ImageClassifier, output: Output) -> None:
-        self._model = model
+    def __init__(self, model: ImageClassifier, output: Output, noisy: bool = False) -> None:
+        self._model, self._noisy = model, noisy
         self._output: Output = output
 
     @cached_property
     def _compiled(self) -> CompiledGradient | str | None:
-        return self._model.compiled_gradient
+        return self._model.compiled_gradient(lowered=self._noisy)
 
     def __call__(
         self, features: Float32[Tensor, "copy channel height width"], target: Int64[Tensor, " copy"]
@@ -69,4 +71,4 @@ class Gradients:
             return {}
         if isinstance(self._compiled, str):
             return {"engine": f"openvino; gradients by torch: {self._compiled}"}
-        return {"engine": BOTH_WAYS}
+        return {"engine": LOWERED if self._compiled.lowered else BOTH_WAYS}

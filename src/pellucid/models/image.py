@@ -259,12 +259,12 @@ class ImageClassifier:
             return None
         return self._compilation.of(self.prepared, (len(self.mean), *self.size))
 
-    @property
-    def compiled_gradient(self) -> CompiledGradient | str | None:
-        """The same for gradients, or why the engine has none; None for torch."""
+    def compiled_gradient(self, lowered: bool = False) -> CompiledGradient | str | None:
+        """The same for gradients, or why the engine has none; None for torch. See `CompiledGradient` for `lowered`, which is
+        what comes if it may."""
         if self.engine == "torch":
             return None
-        return self._compilation.gradient(self.prepared, (len(self.mean), *self.size))
+        return self._compilation.gradient(self.prepared, (len(self.mean), *self.size), lowered)
 
     def local(self, window: int) -> Local | str | None:
         """The same for copies of an image that differ from it in a square of that side, or why the engine cannot compute just
