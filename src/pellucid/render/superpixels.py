@@ -2,8 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from skimage.morphology import dilation
-from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 from pellucid.render.colormaps import Limits, limits
@@ -48,6 +46,10 @@ def superpixels(
     no colour is the photograph's own, so a red thing does not look like a reason. All other superpixels have a faint
     outline. A small photograph is enlarged by a whole number, so that outlines are thin beside its pixels.
     """
+    # subtle: here, since they take a third of a second to import, and every drawing of a photograph would wait for them
+    from skimage.morphology import dilation
+    from skimage.segmentation import find_boundaries
+
     labels, sizes = np.asarray(segments), np.asarray(weights, dtype=np.float64)
     if labels.min() < 0 or labels.max() >= len(sizes):
         raise ValueError(
