@@ -147,3 +147,35 @@ def test_the_shell_knows_every_method() -> None:
     from typing import get_args
 
     assert get_args(TokenMethod) == METHODS
+
+
+def test_scores_are_kept_where_the_evidence_fails_and_it_is_said_why(models: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(f"""
+import pellucid as pl
+
+model = pl.load({models["ForQuestionAnswering"]!r})
+learned = next(model.module.parameters()).clone()
+
+def guarded(module, given):
+    if not next(module.parameters()).equal(learned):
+        raise RuntimeError("these are not the weights it was trained with")
+
+model.module.register_forward_pre_hook(guarded)
+""")
+    asked = ("token-scores", QUESTION, CONTEXT, "-m", "own.py:model", "-x", "erasure", "-x", "rollout")
+    done = shell(*asked, "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    for method, one in zip(("erasure", "rollout"), document["methods"], strict=True):
+        why = (
+            f"the scores of {method} are kept, and there is no evidence on them: these are not the weights it was trained with"
+        )
+        assert one["trust"] is None
+        assert f"note: {why}" in done.stderr
+        assert why in document["notes"]
+    plain = shell(*asked, "--no-trust", "--json", cwd=tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    assert [one["scores"] for one in json.loads(plain.stdout)["methods"]] == [one["scores"] for one in document["methods"]]
+    with Image.open(tmp_path / document["picture"]) as picture:
+        assert picture.width > 900
+    assert (tmp_path / document["record"]).is_file()

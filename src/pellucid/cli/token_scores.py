@@ -79,7 +79,7 @@ def token_scores(
     answer = said_of_tokens(made, found, notes)
     stem = text_stem(text.casefold(), body.model_dump(mode="json"))
     out.mkdir(parents=True, exist_ok=True)
-    picture = save(draw_tokens(made, found or None, model=encoder.name), out / f"{stem}.token-scores.{suffix}")
+    picture = save(draw_tokens(made, found, model=encoder.name), out / f"{stem}.token-scores.{suffix}")
     record = out / f"{stem}.token-scores.json"
     asked = {"path": TOKEN_SCORES, "body": body.model_dump(mode="json"), "answer": answer}
     weights = {body.model: encoder.fingerprint}
@@ -91,7 +91,7 @@ def token_scores(
     else:
         _print(encoder, made, found, top)
         click.echo(f"picture: {picture}\nrecord: {record}")
-    return 0
+    return 1 if trust and None in found else 0
 
 
 token_scores.params += [out_flag, json_flag]
@@ -108,13 +108,13 @@ def _model_for(text: str, context: str | None) -> str:
     )
 
 
-def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust]", top: int) -> None:
+def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust | None]", top: int) -> None:
     from pellucid.pictures.tokens import about
     from pellucid.render.numbers import number
 
     first = made[0]
     click.echo(f"{first.target.names[0]}, by {encoder.name}: {first.target.logit_name} {number(float(first.value[0]))}")
-    for n, one in enumerate(made):
+    for one, evidence in zip(made, found, strict=True):
         click.echo()
         best = one.top(top, by="magnitude")
         most = max((abs(each.score) for each in best), default=0.0)
@@ -122,8 +122,8 @@ def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust
         print_table(("PLACE", "WORD" if one.pooled else "TOKEN", one.method.upper().replace("_", " "), one.unit.upper()), rows)
         if one.signed and any(each.score < 0 for each in best):
             click.echo(f"{FOR} speaks for {first.target.names[0]}, {AGAINST} against it")
-        if found:
-            click.echo(f"{about(found[n][0])} {found[n][0].advice}")
+        if evidence is not None:
+            click.echo(f"{about(evidence[0])} {evidence[0].advice}")
 
 
 def _bar(share: float) -> str:

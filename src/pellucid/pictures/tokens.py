@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 def draw_tokens(
     scores: TokenScores | Sequence[TokenScores],
-    trust: Trust | Sequence[Trust] | None = None,
+    trust: Trust | Sequence[Trust | None] | None = None,
     *,
     row: int = 0,
     model: str = "",
     paper: Paper = "light",
 ) -> "Figure":
-    """One text of one or more methods' scores, with the evidence on each where it is given; what is asked about is underlined.
+    """One text of one or more methods' scores, with the evidence on those that have any; what is asked about is underlined.
 
     `model` is the encoder's name, for the caption. Scores by word are drawn by word. IndexError for a text that does not exist,
     ValueError for scores of other texts than the first's, and for evidence that is not one a method.

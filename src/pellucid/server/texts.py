@@ -27,6 +27,7 @@ from pellucid.analysis.token_targets import token_target
 from pellucid.evidence import Trust
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
+from pellucid.models.errors import first_line
 from pellucid.models.text import TextEncoder, TextWarning
 from pellucid.pictures.compare import unit_of
 from pellucid.pictures.tokens import about
@@ -130,8 +131,8 @@ def token_scores_of(models: Models, body: TokenScoresBody) -> dict[str, Any]:
 
 def scored(
     encoder: TextEncoder, read: Tokens, body: TokenScoresBody, progress: Callable[[float], None] = lambda share: None
-) -> tuple[list[TokenScores], list[Trust]]:
-    """What each method says, by words where that is wanted, and the evidence on each, where that is."""
+) -> tuple[list[TokenScores], list[Trust | None]]:
+    """What each method says, by words where that is wanted, and the evidence on each, where that is and could be gathered."""
     target = token_target(encoder, read, body.target)
     if target.task == "question_answering" and body.target is None:
         (best,) = answer(encoder, *read.texts[0])
@@ -143,7 +144,7 @@ def scored(
                 stacklevel=2,
             )
     made: list[TokenScores] = []
-    found: list[Trust] = []
+    found: list[Trust | None] = []
     for n, method in enumerate(body.methods):
 
         def told(share: float, n: int = n) -> None:
@@ -153,15 +154,21 @@ def scored(
             encoder, read, method=method, target=target, baseline=body.baseline, steps=body.steps, seed=body.seed,
             progress=lambda share: told(0.3 * share),
         )  # fmt: skip
+        evidence = None
         if body.evidence:
-            found.append(
-                token_trust(encoder, one, budget=body.budget, seed=body.seed, progress=lambda share: told(0.3 + 0.7 * share))
-            )
+            try:
+                evidence = token_trust(
+                    encoder, one, budget=body.budget, seed=body.seed, progress=lambda share: told(0.3 + 0.7 * share)
+                )
+            except Exception as error:  # whatever: somebody's encoder, run with random weights
+                said = f"the scores of {method} are kept, and there is no evidence on them: {first_line(error)}"
+                warnings.warn(said, stacklevel=2)
+        found.append(evidence)
         made.append(one.by_word() if body.by_word else one)
     return made, found
 
 
-def said_of_tokens(made: Sequence[TokenScores], found: Sequence[Trust], notes: list[str]) -> dict[str, Any]:
+def said_of_tokens(made: Sequence[TokenScores], found: Sequence[Trust | None], notes: list[str]) -> dict[str, Any]:
     """`bodies.TokenScoresAnswer` of one text."""
     first = made[0]
     return finite({
@@ -172,8 +179,8 @@ def said_of_tokens(made: Sequence[TokenScores], found: Sequence[Trust], notes: l
             {
                 "method": one.method, "options": dict(one.options), "unit": one.unit, "signed": one.signed,
                 "scores": one.scores[0].tolist(), "error": float(one.error[0]), "error_name": one.error_name,
-                "work": asdict(one.work), "trust": found[n][0].to_json() if found else None,
-                "about": about(found[n][0]) if found else None,
+                "work": asdict(one.work), "trust": None if (trust := found[n]) is None else trust[0].to_json(),
+                "about": None if trust is None else about(trust[0]),
             }
             for n, one in enumerate(made)
         ],
