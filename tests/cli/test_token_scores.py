@@ -179,3 +179,9 @@ model.module.register_forward_pre_hook(guarded)
     with Image.open(tmp_path / document["picture"]) as picture:
         assert picture.width > 900
     assert (tmp_path / document["record"]).is_file()
+
+
+def test_bytes_that_are_no_text_are_named(models: dict[str, str], tmp_path: Path) -> None:
+    done = shell("token-scores", "the caf\udce9 wrote", "-m", models["ForMaskedLM"], "-t", "wrote", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: the text has '\\udce9' at character 7, which is half of a surrogate pair")

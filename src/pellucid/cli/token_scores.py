@@ -66,14 +66,17 @@ def token_scores(
         raise ValueError(
             f"a text of more than {TEXT:,} characters; an encoder reads a few hundred words, so give the part that matters"
         )
-    body = TokenScoresBody(
-        model=model or _model_for(text, context), text=text, pair=context,
-        methods=METHODS if "all" in methods else tuple(dict.fromkeys(methods)),  # pyright: ignore[reportArgumentType]
-        target=target, by_word=by_word, baseline=baseline, steps=steps, evidence=trust, budget=budget, seed=seed,
-    )  # fmt: skip
-    encoder = load_encoder(body.model)
-    with progress(1.0, f"asking {encoder.name}") as advance, warned() as notes:
-        made, found = scored(encoder, encoder.read(text, context), body, lambda share: advance(share, "scores and evidence"))
+    model = model or _model_for(text, context)
+    encoder = load_encoder(model)
+    with warned() as notes:
+        read = encoder.read(text, context)  # first, since it says what of a text is no text
+        body = TokenScoresBody(
+            model=model, text=text, pair=context,
+            methods=METHODS if "all" in methods else tuple(dict.fromkeys(methods)),  # pyright: ignore[reportArgumentType]
+            target=target, by_word=by_word, baseline=baseline, steps=steps, evidence=trust, budget=budget, seed=seed,
+        )  # fmt: skip
+        with progress(1.0, f"asking {encoder.name}") as advance:
+            made, found = scored(encoder, read, body, lambda share: advance(share, "scores and evidence"))
     for note in notes:
         click.echo(f"note: {note}", err=True)
     answer = said_of_tokens(made, found, notes)
