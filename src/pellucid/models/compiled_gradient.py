@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, fx
@@ -93,18 +94,22 @@ class CompiledGradient:
         """The logits at every start + where * step, and the weighted sum of the gradients there, of which none is kept."""
         check_features(start)
         check_features(step)
-        logits, total = direct.new_empty(len(where), self.classes), torch.zeros_like(start)
+        logits = direct.new_empty(len(where), self.classes)
+        # subtle: by numpy, since torch wakes a thread for so many numbers, which is then in the way of the engine's
+        begin, line, (total, scaled) = start.numpy(), step.numpy(), np.zeros((2, *start.shape), dtype=np.float32)
         parts = (one.split(self._together) for one in (where, weights, logits))
         with self._asked(soft, odds):
             self._read[1][:] = direct
             for some, counts, said in zip(*parts, strict=True):
-                for place, at in zip(self._read[0], some.tolist(), strict=False):
-                    torch.add(start, step, alpha=at, out=place)
+                for place, at in zip(self._read[0].numpy(), some.tolist(), strict=False):
+                    np.multiply(line, at, out=place)
+                    place += begin
                 self._request.infer()
                 said.copy_(self._found[0][: len(some)])
-                for slopes, count in zip(self._found[1], counts.tolist(), strict=False):
-                    total.add_(slopes, alpha=count)
-        return logits, total
+                for slopes, count in zip(self._found[1].numpy(), counts.tolist(), strict=False):
+                    np.multiply(slopes, count, out=scaled)
+                    total += scaled
+        return logits, torch.from_numpy(total)
 
     @contextmanager
     def _asked(self, soft: float, odds: float) -> Iterator[None]:
