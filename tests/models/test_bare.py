@@ -27,7 +27,9 @@ def computing(
     first, last = networks.seeded(nn.Conv2d(3, 6, 3)), networks.seeded(nn.Linear(96, 5))
     assert isinstance(first, nn.Conv2d)
     assert isinstance(last, nn.Linear)
-    with warnings.catch_warnings():
+    # spectral norm begins with vectors drawn anew: of some, one value lies so near a ReLU's kink that rounding turns it
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         warnings.simplefilter("ignore", FutureWarning)  # the older way
         return nn.Sequential(convolution(first), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), linear(last)).eval()
 
