@@ -96,7 +96,8 @@ class CompiledGradient:
         check_features(step)
         logits = direct.new_empty(len(where), self.classes)
         # subtle: by numpy, since torch wakes a thread for so many numbers, which is then in the way of the engine's
-        begin, line, (total, scaled) = start.numpy(), step.numpy(), np.zeros((2, *start.shape), dtype=np.float32)
+        begin, line = start.numpy(), step.numpy()
+        total, scaled = np.zeros_like(begin), np.empty_like(begin)
         parts = (one.split(self._together) for one in (where, weights, logits))
         with self._asked(soft, odds):
             self._read[1][:] = direct
