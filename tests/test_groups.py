@@ -10,8 +10,9 @@ import torch
 import pellucid as pl
 from pellucid import groups
 from pellucid.again import again
-from pellucid.attribution import STEPS, TOGETHER
+from pellucid.attribution import STEPS, TOGETHER, UNKNOWN
 from pellucid.explain import record
+from pellucid.pictures.images import columns
 from pellucid.replay import replay
 from pellucid.stream import drain
 from tests.conftest import in_tens, pictures
@@ -99,6 +100,25 @@ def test_what_was_cut_short_is_run_again_as_it_was(name: str, relu: pl.ImageClas
     assert isinstance(never.attribution, pl.Attribution)
     assert never.identical
     assert (never.attribution.step, never.attribution.error.tolist()) == (0, [inf])
+
+
+def test_of_images_whose_class_was_never_predicted_all_can_be_asked_that_others_can(
+    relu: pl.ImageClassifier, images: pl.Images
+) -> None:
+    a = pl.explain(relu, images, method="saliency", deadline=1e-9)
+    predicted = relu.logits(images.features).argmax(1)
+    assert a.target.tolist() == [*predicted[:SIZE].tolist(), *[UNKNOWN] * (COUNT - SIZE)]
+    last = a[COUNT - 1]
+    assert pl.draw(relu, images, a).axes
+    assert pl.draw(relu, images[COUNT - 1], last).axes
+    assert columns(relu, images, a)[-1].target == relu.labels[int(predicted[-1])]
+    assert pl.trust(relu, images, a).evidence[-1].verdict == "has not settled"
+    known = replace(a, target=predicted)
+    for metric in ("infidelity", "road"):
+        found, expected = (pl.measure(relu, images, one, metric=metric) for one in (a, known))
+        assert found.values.equal(expected.values)
+    with pytest.raises(ValueError, match="target and against are both"):
+        pl.explain(relu, images, method="saliency", deadline=1e-9, against=int(predicted[-1]))
 
 
 @pytest.mark.parametrize("name", list(pl.methods))

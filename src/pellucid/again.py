@@ -4,7 +4,9 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
-from pellucid.attribution import Attribution
+import torch
+
+from pellucid.attribution import UNKNOWN, Attribution
 from pellucid.groups import repeated
 from pellucid.inputs.image import Images
 from pellucid.methods import methods
@@ -36,6 +38,14 @@ def again_or_by_torch(
         if model.engine == "torch":
             raise
         yield from again(model.on("torch"), inputs, attribution, **changed)
+
+
+def with_targets(model: ImageClassifier, images: Images, attribution: Attribution) -> Attribution:
+    """The attribution with the class that is predicted now, where the time was up before one was."""
+    unknown = attribution.target == UNKNOWN
+    if not unknown.any():
+        return attribution
+    return replace(attribution, target=torch.where(unknown, model.targets(images), attribution.target))
 
 
 def check_explained(images: Images, attribution: Attribution) -> None:

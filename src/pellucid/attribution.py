@@ -24,6 +24,10 @@ TOGETHER = "together"
 """The extra that says then how many images were explained together with each, itself among them."""
 
 
+UNKNOWN = -1
+"""The target of such an image where the predicted class was asked for: it was never predicted either."""
+
+
 def unanswered_notes(missing: int, images: int) -> dict[str, str]:
     return {UNANSWERED: f"{missing} of {images} images"} if missing else {}
 
@@ -49,7 +53,7 @@ class Attribution:
     scores: Float32[Tensor, "batch channel height width"]
     """Signed, in `unit`."""
     target: Int64[Tensor, " batch"]
-    """The class each image is explained for."""
+    """The class each image is explained for; -1 where the time was up before one was predicted (see `explain`)."""
     error: Float32[Tensor, " batch"]
     """The method's own estimate of its error; its docstring says of what and in which unit."""
     work: Work

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from pellucid.again import check_explained
+from pellucid.again import check_explained, with_targets
 from pellucid.attribution import Attribution
 from pellucid.groups import answers
 from pellucid.inputs.photograph import open_photograph, remember
@@ -46,11 +46,12 @@ def explain(
     small, and lifts the method's bound on its work unless the bound was given; where the error is what to expect over samples,
     it goes on to four fifths of that, so that the tolerance holds in 90 of 100 runs. `deadline` is a number of seconds from
     this call on, reading the pictures and predicting their classes included: no step is begun that would not fit, and the best
-    answer so far is given. Only the first one, about the first image, is waited for however long it takes. Several images take
-    turns then, and where the time is up before the first turn of some, they score 0, their error is infinite, and
-    `notes["unanswered"]` says how many they are. Many images, more than 22 at 224 x 224, are explained a group at a time, so
-    that the memory for what a method sums up does not grow with them; each group has its images' share of the time there is.
-    `progress` is called with every answer; `cancelled` is asked after each.
+    answer so far is given. Only reading the pictures and the first step, about the first of them, are waited for however long
+    they take. Several images take turns then, and a class is predicted when the first turn of its image comes (beside `against`
+    before all else); where the time is up before that, images score 0, their error is infinite, their target, if it was to be
+    predicted, is -1, and `notes["unanswered"]` says how many they are. Many images, more than 22 at 224 x 224, are explained a
+    group at a time, so that the memory for what a method sums up does not grow with them; each group has its images' share of
+    the time there is. `progress` is called with every answer; `cancelled` is asked after each.
     """
     stream = explain_stream(
         model, source, method=method, target=target, against=against, preset=preset, tolerance=tolerance, deadline=deadline,
@@ -83,8 +84,10 @@ def explain_stream(
     model.check_mode()
     images = model.read(source)
     model = model.rather_than(against)
-    indices = model.targets(images, target)
-    _check_contrast(model, indices)
+    indices = None
+    if target is not None or deadline is None or against is not None:
+        indices = model.targets(images, target)
+        _check_contrast(model, indices)
     view: dict[str, OptionValue] = {}
     if preset is not None:
         view = dict(chosen.preset(preset).view)
@@ -131,6 +134,7 @@ def measure(
     model.check_mode()
     images = model.read(source)
     check_explained(images, attribution)
+    attribution = with_targets(model, images, attribution)
     options = {name: by_name(chosen, name, value) for name, value in options.items()}
     stream = chosen.stream(model.rather_than(attribution.against), images, attribution, **options)
     return drain(bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled, since=start), progress)

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pellucid.attribution import STEPS, TOGETHER, UNANSWERED, Attribution, Work, unanswered_notes
+from pellucid.attribution import STEPS, TOGETHER, UNANSWERED, UNKNOWN, Attribution, Work, unanswered_notes
 from pellucid.inputs.image import Images
 from pellucid.models.image import ImageClassifier
 from pellucid.stream import Method, Pace, bounded, check_limits
@@ -36,7 +36,7 @@ def answers(
     method: Method[..., Attribution],
     model: ImageClassifier,
     inputs: Images,
-    target: Int64[Tensor, " batch"],
+    target: Int64[Tensor, " batch"] | None,
     options: Mapping[str, Any],
     *,
     tolerance: float | None = None,
@@ -46,6 +46,8 @@ def answers(
     margin: float = 1.0,
 ) -> Generator[Attribution, None, None]:
     """Every answer of the method within limits, which are those of `bounded`; options are checked before it returns.
+
+    Without a target it is the class that is predicted for an image when its turn comes, and `UNKNOWN` before.
 
     More images than `group_size` are explained one group after the other. With a deadline the images of a group take turns, so
     many together that the first answer about them takes a batch of the network's: the first answers as long as there is time,
@@ -59,16 +61,30 @@ def answers(
     together = size
     if deadline is not None and model.engine != "openvino-int8":  # which is calibrated anew for whatever is explained together
         together = min(size, max(1, model.batches.gradients // method.first))
+
+    def explained(part: slice) -> Generator[Attribution, None, None]:
+        classes = model.targets(inputs[part]) if target is None else target[part]
+        return method.stream(model, inputs[part], classes, **options)
+
+    def in_turn(part: slice) -> Generator[Attribution, None, None]:
+        """Nothing is predicted before its first answer is asked for, but of the very first, for the options to be checked."""
+        return _later(explained, part) if target is None and part.start else explained(part)
+
     groups = [
-        [(part, method.stream(model, inputs[part], target[part], **options)) for part in _slices(first, last, together)]
-        for first, last in ((group.start, group.stop) for group in _slices(0, len(inputs), size))
+        [(part, in_turn(part)) for part in _slices(group.start, group.stop, together)]
+        for group in _slices(0, len(inputs), size)
     ]
     if sum(map(len, groups)) <= 1:
-        stream = groups[0][0][1] if groups else method.stream(model, inputs, target, **options)
+        stream = groups[0][0][1] if groups else explained(slice(0, 0))
         return bounded(stream, tolerance=tolerance, deadline=deadline, cancelled=cancelled, since=since, margin=margin)
     due = inf if deadline is None else (monotonic() if since is None else since) + deadline
     enough = -inf if tolerance is None else tolerance / margin
-    return _in_turns(_Joined(target), groups, due, enough, cancelled or (lambda: False))
+    known = torch.full((len(inputs),), UNKNOWN) if target is None else target
+    return _in_turns(_Joined(known), groups, due, enough, cancelled or (lambda: False))
+
+
+def _later(stream: Callable[[slice], Generator[Attribution, None, None]], part: slice) -> Generator[Attribution, None, None]:
+    yield from stream(part)
 
 
 def _in_turns(
@@ -148,7 +164,7 @@ class _Joined:
     """The answers of all groups so far, as one about all images."""
 
     def __init__(self, target: Int64[Tensor, " batch"]) -> None:
-        self.target, self.images = target, len(target)
+        self.target, self.images = target.clone(), len(target)
         self._tensors: dict[str, Tensor] = {}
         self._works: dict[int, Work] = {}
         self._notes: dict[str, dict[int, str]] = {}
@@ -157,6 +173,7 @@ class _Joined:
     def put(self, group: slice, answer: Attribution) -> Attribution:
         """The better answer of a group in its place among the others."""
         images = group.stop - group.start
+        self.target[group] = answer.target
         turns = {STEPS: torch.full((images,), answer.step), TOGETHER: torch.full((images,), images)}
         extras = {k: v for k, v in answer.extras.items() if v.ndim and len(v) == images} | turns
         for name, values in {"scores": answer.scores, "error": answer.error, **extras}.items():

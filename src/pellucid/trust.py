@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from pellucid.again import again, again_or_by_torch, check_explained
+from pellucid.again import again, again_or_by_torch, check_explained, with_targets
 from pellucid.attribution import Attribution, Work
 from pellucid.curves import Read, exchanged, fills
 from pellucid.evidence import Evidence, Trust, judged, unaccounted
@@ -67,6 +67,7 @@ def trust(
     model.check_mode()
     images = model.read(source)
     check_explained(images, attribution)
+    attribution = with_targets(model, images, attribution)
     if not budget > 0:
         raise ValueError(f"budget is {budget}; it is a multiple of the explanation's own cost, above 0")
     asked = model.rather_than(attribution.against)

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 import pellucid as pl
 from pellucid import groups
-from pellucid.attribution import STEPS
+from pellucid.attribution import STEPS, UNKNOWN
 from pellucid.inputs.baselines import make_baseline
 from pellucid.models.batches import BATCH, Batches
 from pellucid.stream import bounded, drain
@@ -121,6 +121,23 @@ def test_a_deadline_is_kept_from_the_call_on(
 ) -> None:
     images = pictures(clocked, count)
     assert_kept(clock, lambda deadline: pl.explain(clocked, images, method=name, deadline=deadline, **options))
+
+
+@pytest.mark.parametrize("name", list(pl.methods))
+def test_a_deadline_does_not_wait_for_the_classes_of_many_images(
+    name: str, clocked: pl.ImageClassifier, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, quick = pictures(clocked, 100), QUICK.get(name, {})
+    monkeypatch.setattr(groups, "BUDGET", groups.SUMS * images.features[:30].nbytes)
+    for deadline in (0.3, 0.9):
+        start = clock.now
+        a = pl.explain(clocked, images, method=name, deadline=deadline, **quick)
+        assert clock.now - start <= deadline + SLACK
+        predicted = clocked.logits(images.features).argmax(1)
+        begun = a.extras[STEPS] > 0
+        assert torch.equal(a.target, torch.where(begun, predicted, UNKNOWN))
+        assert begun.any()
+        assert "unanswered" in a.notes or name == "edges"  # which looks at no network
 
 
 @pytest.mark.parametrize("count", [1, 12])

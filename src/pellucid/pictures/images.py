@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pellucid.again import check_explained
-from pellucid.attribution import Attribution
+from pellucid.attribution import UNKNOWN, Attribution
 from pellucid.evidence import Evidence, Trust
 from pellucid.inputs.image import Images
 from pellucid.methods.filter_image import FilterImage
@@ -72,7 +72,8 @@ def columns(model: ImageClassifier, images: Images, attribution: Attribution | N
     against = "" if attribution is None or attribution.against is None else model.labels[attribution.against]
     heads = []
     for i, name in enumerate(images.names):
-        wanted = int(attribution.target[i]) if attribution is not None else answers[i][0].index
+        asked = UNKNOWN if attribution is None else int(attribution.target[i])
+        wanted = answers[i][0].index if asked == UNKNOWN else asked
         probability = next(p.probability for p in answers[i] if p.index == wanted)
         heads.append(Column(name, model.labels[wanted], probability, against))
     return heads

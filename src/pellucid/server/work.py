@@ -88,8 +88,9 @@ class Work:
             extra = method.options.model_fields[name].json_schema_extra
             if value and isinstance(extra, dict) and extra.get("format") == "image":
                 options[name] = self._sources.as_option(model, str(value))
+        # subtle: all targets from the start, since a page names them below pictures that wait for their turn
         answers = explain_stream(
-            model, images, method=request.method, target=None if request.target is None else list(request.target),
+            model, images, method=request.method, target=model.targets(images, request.target),
             against=request.against, preset=body.preset, tolerance=body.tolerance,
             deadline=min(body.deadline or run.left, run.left), **options,
         )  # fmt: skip
