@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, layerIn, lockOf, lockText, maskedPieces, opacityOf, ranked, reading, rule, sideChange, sideOf, spelt, STROKES, strokes,
+  type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, layerIn, lockOf, lockText, maskedCount, maskedPieces, opacityOf, ranked, reading, rule, sideChange, sideOf, spelt, STROKES, strokes,
   strongest, strongestFirst, thumbnail, toggled, type Token, type Weights, widthOf, withMask, wordGroups, named,
 } from "../src/lib/attention";
 import { COLUMNS, drawing, type Look, rows, type Told } from "../src/lib/attentionFigure";
@@ -94,6 +94,10 @@ describe("tokens", () => {
     expect(withMask(PIECES, both, [1, 2, 3])).toEqual(one);
     expect(withMask(PIECES, ["0:0-2"], [1, 2, 3])).toEqual(["0:0-2", "0:2-6", "0:6-9"]);
   });
+  it("count as masked when the text itself has a mask there", () => {
+    const typed = PIECES.map((piece, at) => ({ ...piece, masked: at === 5 }));
+    expect([maskedCount(typed, []), maskedCount(typed, ["0:10-12"]), maskedCount(PIECES, ["0:10-12"])]).toEqual([1, 2, 1]);
+  });
   it("that are special are never masked, nor is what no token has", () => {
     expect(withMask(PIECES, [], [0])).toEqual([]);
     expect(maskedPieces(PIECES, ["0:100-104", "nonsense", "1:0-9", spelt({ part: 0, start: 3, end: 4 })])).toEqual([2]);
@@ -150,11 +154,11 @@ describe("one side", () => {
   });
   it("says what lacks before heads are taken out", () => {
     const model = (heads_for: string[]) => ({ heads_for }) as unknown as Parameters<typeof effectLacks>[0];
-    expect(effectLacks(model([]), side)).toBe("head");
-    expect(effectLacks(model(["masked_words"]), { ...side, masked: [] })).toBe("mask");
-    expect(effectLacks(model(["masked_words"]), side)).toBe("");
-    expect(effectLacks(model(["question_answering"]), side)).toBe("pair");
-    expect(effectLacks(model(["question_answering"]), { ...side, pair: "A passage." })).toBe("");
+    expect(effectLacks(model([]), side, 1)).toBe("head");
+    expect(effectLacks(model(["masked_words"]), { ...side, masked: [] }, 0)).toBe("mask");
+    expect(effectLacks(model(["masked_words"]), side, 1)).toBe("");
+    expect(effectLacks(model(["question_answering"]), side, 1)).toBe("pair");
+    expect(effectLacks(model(["question_answering"]), { ...side, pair: "A passage." }, 0)).toBe("");
   });
 });
 

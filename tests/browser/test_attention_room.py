@@ -192,6 +192,15 @@ def test_a_masked_word_is_guessed_and_another_encoder_is_offered_where_none_gues
     assert "attentionMasked" not in page.url
 
 
+def test_a_mask_in_the_text_itself_is_guessed_too(page: Page, lab: str):
+    text = "She [MASK] a long letter."
+    panel = opened(page, lab, f"&attentionTool=effect&attentionText={quote(text)}")
+    guesses = pl.fill_mask(encoder("minilm-mlm"), text, top=5)[0][0].guesses
+    rows = panel.get_by_role("group", name="Masked words").locator("li")
+    expect(rows).to_have_text([re.compile(rf"{re.escape(g.token)}.*{re.escape(percent(g.probability))}") for g in guesses])
+    expect(panel.get_by_role("button", name="Take out each head in turn")).to_be_enabled()
+
+
 def test_threshold_specials_whole_words_and_layers_are_the_librarys(page: Page, lab: str):
     text = "She was unimpressed by the photosynthesis lectures."
     panel = opened(page, lab, f"&attentionText={quote(text)}")

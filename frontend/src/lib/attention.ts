@@ -89,6 +89,10 @@ export function maskedPieces(pieces: readonly Token[], masked: readonly string[]
   return pieces.flatMap(({ part, start, end }, at) => (part >= 0 && spans.some((span) => span.part === part && span.start < end && start < span.end) ? [at] : []));
 }
 
+/** How many wordpieces the encoder sees as masked: those of the spans, and those that the text itself has as masks. */
+export const maskedCount = (pieces: readonly Token[], masked: readonly string[]): number =>
+  new Set([...maskedPieces(pieces, masked), ...pieces.flatMap((piece, at) => (piece.masked ? [at] : []))]).size;
+
 /** The masked spans with these wordpieces hidden, or shown again when all of them were hidden. Special tokens stay. */
 export function withMask(pieces: readonly Token[], masked: readonly string[], at: readonly number[]): readonly string[] {
   const hidden = new Set(maskedPieces(pieces, masked));
@@ -356,10 +360,10 @@ export function ranked({ effect, attention, layers, heads }: Effect, most: numbe
 }
 
 /** What lacks before the effect of heads can be measured; empty when nothing does. */
-export function effectLacks(model: Model | undefined, side: Side): "" | "head" | "pair" | "mask" {
+export function effectLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "pair" | "mask" {
   const can = model?.heads_for ?? [];
   if (can.length === 0) return "head";
   if (can.includes("classification")) return "";
   if (can.includes("question_answering")) return side.pair.trim() === "" ? "pair" : "";
-  return side.masked.length === 0 ? "mask" : "";
+  return masked === 0 ? "mask" : "";
 }

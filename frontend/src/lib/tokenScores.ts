@@ -27,7 +27,7 @@ export const BY_WORD = "Whole words: scores are summed over a word’s pieces; t
 
 /** What lacks before tokens can be scored: as for the effect of heads, but of masked tokens there must be one. */
 export function scoresLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "pair" | "mask" | "one" {
-  const lacks = effectLacks(model, side);
+  const lacks = effectLacks(model, side, masked);
   return lacks === "" && masked > 1 && model?.heads_for.includes("masked_words") ? "one" : lacks;
 }
 
