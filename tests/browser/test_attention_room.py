@@ -475,6 +475,12 @@ def test_failures_have_the_servers_words_and_a_way_on(page: Page, lab: str):
     expect(token(shown(page), "from", 2)).to_have_text("short")
 
 
+def test_a_word_that_no_piece_is_for_is_named_within_its_panel(page: Page, lab: str):
+    panel = opened(page, lab, f"&attentionText={'Kapitän' * 40}")
+    expect(panel.get_by_text("has no piece for")).to_be_visible()
+    assert panel.locator(".main").evaluate("part => part.scrollWidth <= part.clientWidth")
+
+
 def test_a_long_text_is_drawn_in_few_strokes(page: Page, lab: str):
     text = ("The old harbour was quiet, and the boats that came home late lay along the wall. " * 7).strip()
     panel = opened(page, lab, f"&attentionText={quote(text)}&attentionMass=70")
