@@ -108,6 +108,14 @@ def test_a_map_sharpens_live_and_is_cancelled_in_mid_stream(page: Page, lab: str
     expect(found).to_have_attribute("data-phase", "cancelled")
 
 
+def test_a_place_in_line_is_told_only_while_it_is_kept_up_to_date(page: Page, lab: str):
+    page.goto(f"{lab}?method={MANY}&method=saliency&method=occlusion&method=grad_cam")
+    expect(cell(page, "saliency").locator(".phase")).to_have_text("in line, place 1")
+    expect(cell(page, "occlusion").locator(".phase")).to_have_text("in line")
+    expect(cell(page, "grad cam").locator(".phase")).to_have_text("in line")
+    cell(page, "smoothgrad").get_by_role("button", name="Cancel smoothgrad").click()
+
+
 def test_a_link_brings_back_exactly_what_was_seen(page: Page, lab: str):
     page.goto(f"{lab}?method=saliency")
     mapped(page, "saliency")

@@ -12,7 +12,6 @@ const ASKED_AGAIN = 2;
 interface Asked {
   readonly id: string;
   readonly state: string;
-  readonly position?: number | null;
 }
 
 interface Fetched {
@@ -111,7 +110,8 @@ export class LiveLab implements Lab {
         this.unfinished.add(id);
         // subtle: the question was on its way when it was taken back
         if (unwanted) return void (await cancel());
-        tell({ id, phase: asked.state === "running" ? "running" : "queued", position: asked.position ?? null, message: "" });
+        // subtle: its place would be out of date until somebody listens, for few are listened to at a time
+        tell({ id, phase: asked.state === "running" ? "running" : "queued", position: null, message: "" });
         if ((await this.turns.take(() => this.listen(asked.id, tell, stop.signal), stop.signal)) !== "forgotten") return;
       }
       if (!stop.signal.aborted) tell({ phase: "failed", message: "The server forgot this job more than once; ask again." });

@@ -215,7 +215,7 @@ export function phaseText(job: JobView<{ step: number; fraction: number; seconds
     case "waiting":
       return job.message;
     case "queued":
-      return job.position ? `in line, place ${job.position}` : "next in line";
+      return job.position ? `in line, place ${job.position}` : "in line";
     case "running":
       return job.step ? `step ${job.step.step}, ${Math.round(100 * job.step.fraction)} %` : "starting…";
     case "weighing":
