@@ -150,6 +150,26 @@ def test_any_class_can_be_the_target(page: Page, lab: str):
     assert "target=1" in page.url
 
 
+def test_with_forced_colours_one_still_sees_what_is_chosen_and_what_colours_mean(browser: Browser, lab: str):
+    context = browser.new_context(forced_colors="active")
+    try:
+        page = context.new_page()
+        page.goto(f"{lab}?method=saliency")
+        mapped(page, "saliency")
+        chosen, other = (page.get_by_role("button", name=name, exact=True) for name in ("saliency", "occlusion"))
+        here, there = (page.get_by_role("link", name=name, exact=True) for name in ("Images", "Words"))
+        full = page.get_by_role("progressbar", name="saliency progress")
+        ground = "one => getComputedStyle(one).backgroundColor"
+        for one, two in ((chosen, other), (here, there), (full.locator("div"), full)):
+            assert one.evaluate(ground) != two.evaluate(ground)
+        assert "gradient" in page.locator(".legend .bar").evaluate("one => getComputedStyle(one).backgroundImage")
+        page.goto(f"{lab}?view=words")
+        expect(page.get_by_role("gridcell", name="0.71").first).to_be_visible()
+        assert len(set(page.get_by_role("gridcell").evaluate_all(f"cells => cells.map({ground})"))) > 10
+    finally:
+        context.close()
+
+
 def test_several_methods_on_several_pictures_between_the_same_limits(page: Page, lab: str):
     page.goto(f"{lab}?method=input_x_gradient")
     mapped(page, "input x gradient")
