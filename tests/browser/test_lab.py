@@ -390,11 +390,15 @@ def test_what_an_interruption_kept_from_the_network_is_asked_again(page: Page, l
     expect(predictions.get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
     mapped(page, "saliency")
     page.route("**/api/predict", lambda route: route.abort())
+    page.route("**/api/pictures/**", lambda route: route.abort())
     page.get_by_role("button", name=re.compile("^Picture 4")).click()
     expect(predictions.get_by_role("alert")).to_be_visible()
+    expect(page.locator("figure").get_by_role("status")).to_have_text("The picture did not load.")
     page.unroute("**/api/predict")
+    page.unroute("**/api/pictures/**")
     predictions.get_by_role("button", name="Ask again").click()
     expect(predictions.get_by_role("button", name=re.compile("^Explain "))).to_have_count(5)
+    expect(page.get_by_role("img", name=re.compile("^The picture as the network reads it: "))).to_be_visible()
 
 
 def test_options_of_a_method_come_from_its_schema_and_are_checked_before_they_are_asked(page: Page, lab: str):

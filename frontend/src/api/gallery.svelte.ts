@@ -114,7 +114,7 @@ export class Gallery {
         },
         (error: unknown) => {
           this.asking.delete(source);
-          this.photoError = `${words(error)} Was it handed in to another run of the lab? Then hand it in again.`;
+          this.photoError = words(error) + (source.startsWith("sha256:") ? " Was it handed in to another run of the lab? Then hand it in again." : "");
         },
       );
     }
