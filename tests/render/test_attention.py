@@ -8,7 +8,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pellucid.render.attention import PALEST, THINNEST, arcs, heat, opacity, stroke
+from pellucid.render.attention import MARGIN, PALEST, THINNEST, arcs, heat, opacity, stroke
 from pellucid.render.colormaps import palette
 from pellucid.render.figures import png_bytes, points, svg_bytes
 from pellucid.render.heads import Panel, head_grids, overview, short
@@ -73,6 +73,15 @@ def test_the_legend_says_what_the_lines_and_the_columns_stand_for():
     assert {"0.800", "0.400", "0.160 or less", "attention weight; 4 lines", "given", "received", "Layer 3"} <= set(found)
     assert any("share of its row" in text.replace("\n", " ") for text in found)
     assert any("sum of 2 heads" in text.replace("\n", " ") for text in found)
+
+
+def test_the_legend_stays_within_the_picture():
+    labels = [*"abcdefghijklmnopqrstuvwxyz", *"abcdefg"]
+    values, part = np.full((33, 33), 0.335), np.ones((4, 33))
+    figure = arcs(labels, values, values > 0, part, part, [0, 1, 2, 3], unit="attention weight, sum of 4 heads")
+    assert any("1,089 lines" in text.replace("\n", " ") for text in texts(figure))
+    right = figure.bbox.width - MARGIN
+    assert [text.get_text() for text in figure.texts if text.get_window_extent().x1 > right + 1] == []
 
 
 def test_columns_of_heads_are_paper_where_nothing_is_given():

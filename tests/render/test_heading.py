@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from pellucid.render.attention import heat
@@ -61,3 +62,12 @@ def test_letters_without_a_font_become_an_ellipsis_in_a_png_and_stay_in_an_svg(m
     assert seen == [f"chien à la plage ….jpg … {NO_FONT}"]
     assert said(canvas.figure) == "chien à la plage 狗狗.jpg 狗"
     assert "狗狗" in svg_bytes(canvas.figure).decode()
+
+
+@pytest.mark.parametrize("size", [11, 13, 22 * 2 / 3, 16, 22])
+def test_no_text_is_drawn_wider_than_it_was_measured(size):
+    text = "Band: 95 % of 1000 bootstrap samples, seed 0; it speaks of this text's words, not of other texts."
+    canvas = Canvas(1600, 120)
+    canvas.text(20, 20, text, size)
+    drawn = canvas.figure.texts[0].get_window_extent().width
+    assert drawn - 1 <= width(text, size) < 1.04 * drawn

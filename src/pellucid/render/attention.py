@@ -144,7 +144,8 @@ def _strokes(
         axes.plot([0, 1], [0.5, 0.5], color=colour, linewidth=points(stroke(share)), solid_capstyle="butt")
         canvas.text(at + 52, top, text, 14)
         at += 52 + width(text, 14) + 28
-    canvas.text(at, top, f"{unit}; {int(shown.sum()):,} lines", 14, faint=True)
+    said = wrapped(f"{unit}; {int(shown.sum()):,} lines", canvas.width - MARGIN - at, 14)
+    canvas.text(at, top, "\n".join(said), 14, faint=True)
 
 
 def _columns(

@@ -11,15 +11,18 @@ from pellucid.render.numbers import Real, shorten
 
 
 @cache
-def _font(bold: bool) -> ImageFont.FreeTypeFont:
-    # matplotlib brings this font along, so a figure looks the same on every machine
-    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal")), 100)
+def _font(bold: bool, size: float = 100) -> ImageFont.FreeTypeFont:
+    # matplotlib brings this font along, so a figure looks the same on every machine; as it does, each letter has its own width
+    path = findfont(FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal"))
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def width(text: str, size: Real, bold: bool = False) -> float:
     """The text's width in pixels at `size` pixels: a Chinese letter is as wide as it is high, in whichever font."""
     narrow = text if text.isascii() else "".join(c for c in text if unicodedata.east_asian_width(c) not in "WF")
-    return (_font(bold).getlength(narrow) / 100 + len(text) - len(narrow)) * float(size)
+    scaled = _font(bold).getlength(narrow) / 100 * float(size)
+    # subtle: a PNG's letters are fitted to its pixels, which widens small ones by up to 4 %; those of an SVG are not
+    return max(scaled, _font(bold, float(size)).getlength(narrow)) + (len(text) - len(narrow)) * float(size)
 
 
 def fitted(text: str, room: Real, size: Real, bold: bool = False) -> str:
