@@ -93,6 +93,14 @@ def test_the_table_shows_each_layer(tmp_path):
     assert not any(math.isnan(float(word)) for word in rows[0].split() if word.replace(".", "").isdigit())
 
 
+def test_pictures_asked_for_in_another_way_overwrite_none(tmp_path, folder):
+    for asked in ((QUESTION, CONTEXT, "-m", folder), ("--example", "errand", "-m", "minilm")):
+        plain, shared = (
+            run(tmp_path, *asked, "--against", "none", "--basis", basis)["pictures"] for basis in ("layer", "shared")
+        )
+        assert not {*plain.values()} & {*shared.values()}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

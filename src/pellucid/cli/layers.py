@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pellucid.analysis.phases import Phases
 
 POOLINGS = ("mean", "sum", "max", "first")
+PLAINLY = (None, "layer", True, False, 2, True, None, 1000, 0)
+"""What a worked example is asked with, unless said otherwise: its pictures have its name."""
 
 
 @click.command(
@@ -100,7 +102,9 @@ def layers(
         advance(3.0, "draw")
         made = project(act, basis=basis, components=components, specials=specials, align=align)
         groups = groups_of(act, marks)
-        stem = example_id or text_stem(question.casefold(), question, context, encoder.name, other and other.name)
+        how = (answer_text, basis, align, trails, components, specials, by_word, samples, seed)
+        asked = (question, context, encoder.name, other and other.name, how)
+        stem = example_id if example_id and how == PLAINLY else text_stem(example_id or question.casefold(), *asked)
         out.mkdir(parents=True, exist_ok=True)
         title = f"{encoder.name}: {question}"
         pictures = {"layers": out / f"{stem}.layers.{suffix}", "phases": out / f"{stem}.phases.{suffix}"}
