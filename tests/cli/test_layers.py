@@ -101,6 +101,14 @@ def test_pictures_asked_for_in_another_way_overwrite_none(tmp_path, folder):
         assert not {*plain.values()} & {*shared.values()}
 
 
+def test_of_one_pair_the_table_has_no_interval(tmp_path, folder):
+    asked = ("Who wrote?", "Ann lives by the sea. The young keeper wrote the letter.")
+    done = shell("layers", *asked, "-m", folder, "--against", "none", "--out", str(tmp_path), "--samples", "20")
+    assert done.returncode == 0, done.stderr
+    assert "nan" not in done.stdout
+    assert any("[" in row for row in done.stdout.splitlines() if row[:1].isdigit())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

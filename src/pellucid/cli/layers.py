@@ -9,7 +9,7 @@ from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print
 from pellucid.cli.names import text_stem
 
 if TYPE_CHECKING:
-    from pellucid.analysis.phases import Phases
+    from pellucid.analysis.phases import Phase, Phases
 
 POOLINGS = ("mean", "sum", "max", "first")
 PLAINLY = (None, "layer", True, False, 2, True, None, 1000, 0)
@@ -149,17 +149,23 @@ def _as_json(phases: "Phases") -> dict[str, Any]:
     return {**curves, "samples": phases.samples, "seed": phases.seed, "pooled": phases.pooled}
 
 
-def _print(document: dict[str, Any], phases: "dict[str, Phases]") -> None:
+def _cell(phase: "Phase", layer: int) -> str:
     from pellucid.render.numbers import number
 
+    if not phase.measured:
+        return "-"
+    value, low, high = (number(float(curve[layer]), 2) for curve in (phase.value, phase.low, phase.high))
+    return value if phase.low[layer].isnan() else f"{value} [{low}, {high}]"  # of a single pair there is nothing to resample
+
+
+def _print(document: dict[str, Any], phases: "dict[str, Phases]") -> None:
     if document["answer"] is not None:
         click.echo(f"answer: {document['answer']} (from: {document['answer_from']})")
     made = document["projection"]
     names = [p.name for p in next(iter(phases.values())).all]
     rows = []
     for n, (shares, trust) in enumerate(zip(made["explained_variance_ratio"], made["trustworthiness"], strict=True)):
-        cells = [f"{number(float(p.value[n]), 2)} [{number(float(p.low[n]), 2)}, {number(float(p.high[n]), 2)}]"
-                 if p.measured else "-" for p in phases[document["model"]].all]  # fmt: skip
+        cells = [_cell(p, n) for p in phases[document["model"]].all]
         rows.append((str(n), f"{sum(shares):.1%}".replace("%", " %"), f"{trust:.2f}", *cells))
     print_table(("LAYER", "VARIANCE SHOWN", "TRUSTWORTHINESS", *(name.upper() for name in names)), rows)
     for key, path in document["pictures"].items():
