@@ -511,3 +511,12 @@ def test_quantized_layers_have_no_gradient_and_it_is_said(tiny_reader: pl.TextEn
     with pytest.raises(ValueError, match=r"quantized layers\. .* needs no gradient: erasure, attention or rollout"):
         token_scores(encoder, tokens, method=method)
     token_scores(encoder, tokens, method="erasure")
+
+
+def test_a_name_that_two_classes_have_asks_for_a_number():
+    made = encoders.module("bert", "ForSequenceClassification")
+    made.config.id2label = {0: "same", 1: "Same"}
+    judge = pl.TextEncoder(made, encoders.tokenizer("bert"), name="twins")
+    with pytest.raises(ValueError, match=r"2 classes are called 'same': give the number, 0 or 1"):
+        token_scores(judge, "the long letter", target="same")
+    assert token_scores(judge, "the long letter", target=1).target.words.tolist() == [1]

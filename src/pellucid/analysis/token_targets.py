@@ -321,7 +321,8 @@ def _class_number(labels: Sequence[str], wanted: Any) -> int:
         return int(wanted)
     found = [n for n, label in enumerate(labels) if isinstance(wanted, str) and label.casefold() == wanted.casefold()]
     if len(found) != 1:
-        raise ValueError(unknown("class", wanted, labels) if not found else f"{len(found)} classes are called {wanted!r}")
+        twice = f"{len(found)} classes are called {wanted!r}: give the number, {' or '.join(map(str, found))}"
+        raise ValueError(twice if found else unknown("class", wanted, labels))
     return found[0]
 
 
