@@ -156,6 +156,12 @@ def test_what_a_student_wrote_is_escaped() -> None:
         (lambda: settings.grouped("G", {"a": "b"}), r"G\['a'\] is 'b', a text; give a list in square brackets"),
         (lambda: settings.grouped("G", {"a": ["b", ""]}), r"G\['a'\]\[1\] is empty"),
         (lambda: settings.choices("C", "black", ["black", "white"]), "C is 'black', a text; give a list"),
+        (lambda: settings.wholes("L", {1, 2}, 0, 5, count=4), r"L is {1, 2}, a set; give a list .*, such as L = \[1, 2\]"),
+        (lambda: settings.text("T", 5, empty=True), "T is 5, a whole number; give a text"),
+        (lambda: settings.words("M", ("the", 2), 5), r"M\[1\] is 2, a whole number; give a word .*, such as \(\"the\", 2\)"),
+        (lambda: settings.words("M", ["lamp", ""], 5), r"M\[1\] is empty; give a word"),
+        (lambda: settings.word("W", ["keeper"]), r"W is \['keeper'\], a list; give a word"),
+        (lambda: settings.word("W", 3), "W is 3, a whole number; give a word"),
     ],
 )  # fmt: skip
 def test_a_setting_that_will_not_do_is_named(check: Callable[[], object], message: str) -> None:
@@ -172,3 +178,5 @@ def test_good_settings_come_back() -> None:
     assert settings.yes("Y", False) is False
     assert settings.grouped("G", {"a": ["b", "c"], "d": ["e"]}) == (["a", "a", "d"], ["b", "c", "e"])
     assert settings.choices("C", ["white"], ["black", "white"]) == ["white"]
+    assert settings.text("T", "", empty=True) == ""
+    assert settings.words("M", ["lamp", ("the", 2), ["a", 1], (4, 9)], 5) == ["lamp", ("the", 2), ("a", 1), (4, 9)]

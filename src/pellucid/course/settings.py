@@ -1,7 +1,7 @@
 """What students set in the notebooks, checked: it is given back as it is, or a ValueError names it and says what would do."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,12 +43,31 @@ def reals(name: str, values: object, least: int | float, most: int | float, *, c
     return [real(f"{name}[{n}]", one, least, most) for n, one in enumerate(several(name, values, count))]
 
 
-def text(name: str, value: object) -> str:
-    """The text, which is not empty."""
-    if not isinstance(value, str) or not value.strip():
+def text(name: str, value: object, *, empty: bool = False) -> str:
+    """The text; not an empty one, unless that is allowed."""
+    if not isinstance(value, str) or not (empty or value.strip()):
         what = "empty" if isinstance(value, str) else f"{value!r}, {kind(value)}"
         raise ValueError(f'{name} is {what}; give a text between quotation marks, such as {name} = "..."')
     return value
+
+
+def word(name: str, value: object) -> Any:
+    """A word, or two of it: the word and which of its occurrences, or its first character and the one behind its last."""
+    if isinstance(value, str) and value.strip():
+        return value
+    pair = tuple(value) if isinstance(value, tuple | list) else ()
+    if len(pair) == 2 and isinstance(pair[0], str | int) and isinstance(pair[1], int):
+        return pair
+    what = "empty" if isinstance(value, str) else f"{value!r}, {kind(value)}"
+    raise ValueError(
+        f'{name} is {what}; give a word between quotation marks, such as "lamp", or a word and which of its occurrences in '
+        'brackets of their own, such as ("the", 2)'
+    )
+
+
+def words(name: str, values: object, count: int) -> list[Any]:
+    """A list of one to `count` different words."""
+    return [word(f"{name}[{n}]", one) for n, one in enumerate(several(name, values, count))]
 
 
 def yes(name: str, value: object) -> bool:
@@ -89,7 +108,8 @@ def choices(name: str, values: object, known: Sequence[T]) -> list[T]:
 def several(name: str, values: object, count: int) -> list[object]:
     """A list of one to `count` different entries of any kind."""
     if isinstance(values, str) or not isinstance(values, Sequence | range):
-        raise ValueError(f"{name} is {values!r}, {kind(values)}; give a list in square brackets, such as {name} = [{values!r}]")
+        such = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
+        raise ValueError(f"{name} is {values!r}, {kind(values)}; give a list in square brackets, such as {name} = {such!r}")
     if not 1 <= len(values) <= count:
         raise ValueError(f"{name} has {len(values)} entries; give 1 to {count}")
     for n, one in enumerate(values):

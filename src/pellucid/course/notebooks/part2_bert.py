@@ -81,7 +81,7 @@ HIDE_SPECIAL = True  # or False
 # END TODO 1
 
 enc = load_encoder(settings.text("MODEL", MODEL))
-tokens = enc.read(settings.text("SENTENCE", SENTENCE), PASSAGE or None)
+tokens = enc.read(settings.text("SENTENCE", SENTENCE), settings.text("PASSAGE", PASSAGE or "", empty=True) or None)
 act = enc.activations(tokens)
 settings.whole("LAYER", LAYER, 1, enc.layers)
 settings.wholes("HEADS", HEADS, 0, enc.heads - 1, count=enc.heads)
@@ -115,9 +115,9 @@ MASK_HEADS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]  # shown together: the mean 
 guesser = enc if enc.fills_masks else load_encoder("minilm-mlm")
 settings.whole("MASK_LAYER", MASK_LAYER, 1, guesser.layers)
 settings.wholes("MASK_HEADS", MASK_HEADS, 0, guesser.heads - 1, count=guesser.heads)
-settings.several("MASKED", MASKED, 5)
+masked = settings.words("MASKED", MASKED, 5)
 plain = guesser.read(SENTENCE)
-hidden = guesser.hide(plain, [at for word in MASKED for at in plain.span(0, *find(SENTENCE, word))])
+hidden = guesser.hide(plain, [at for word in masked for at in plain.span(0, *find(SENTENCE, word))])
 for blank in pl.fill_mask(guesser, hidden, top=8)[0]:
     print(f"{guesser.name} in the place of {blank.hidden!r}:")
     for guess in blank.guesses:
@@ -194,7 +194,7 @@ display(draw_layers(drawn, groups.facts, title=f"{reader.name}: {question}", col
 WORD = "keeper"  # of a word that is there twice, ("the", 2) is the second
 # END TODO 4
 
-print(figures.neighbours(states, drawn, tokens.span(0, *find(context, WORD), part=1)[0]))
+print(figures.neighbours(states, drawn, tokens.span(0, *find(context, settings.word("WORD", WORD)), part=1)[0]))
 
 # %% [markdown]
 # > **Look for** what lies together in the first layers, in the middle and in the last: words alike in spelling or
