@@ -6,8 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from pellucid.cli.course.check import check
+from pellucid.cli.course.regrade import regrade
 from pellucid.course.assignment import Assignment, Key
 from pellucid.course.drift import drift, of_base_runs
 from pellucid.course.folder import CourseFolder, new_course
@@ -119,3 +122,10 @@ def test_the_regrade_that_is_the_example_fits_the_course_that_ships(key: dict[st
     for text in (readme, shell("course", "regrade", "--help", cwd=Path.cwd()).stdout):
         question, options = re.findall(r"--disregard ([a-z-]+)=(\S+)", text)[0]
         assert set(options.split(",")) <= shown[question]
+
+
+@pytest.mark.parametrize("command", [check, regrade])
+def test_examples_name_questions_that_ship(command: click.Command, key: dict[str, Any]) -> None:
+    named = re.search(r"--(?:questions|disregard) ([\w-]+)", command.epilog or "")
+    assert named
+    assert named[1] in {question["id"] for question in key["assignment"]["questions"]}

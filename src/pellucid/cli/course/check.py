@@ -10,7 +10,7 @@ from pellucid.cli.course.console import ids, maybe_folder, questions_flag, tell_
 
 
 @click.command(
-    params=[maybe_folder, json_flag, questions_flag], epilog="Example: pellucid course check xai --questions lime-inside"
+    params=[maybe_folder, json_flag, questions_flag], epilog="Example: pellucid course check xai --questions lime-without"
 )
 @click.option("--recompute", is_flag=True, help="Compute everything anew instead of taking the evidence that is there.")
 def check(folder: Path | None, as_json: bool, questions: tuple[str, ...], recompute: bool) -> int:
