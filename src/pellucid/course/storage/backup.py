@@ -67,7 +67,10 @@ def _fill(database: Database, first: dict[str, Any], rows: list[list[Any]]) -> N
     with database.writer.connect() as connection:
         taken = sa.inspect(connection).get_table_names()
     if taken:
-        raise Refused(f"{database.url.render_as_string()} is not empty: it has the tables {', '.join(sorted(taken)[:4])}, ...")
+        raise Refused(
+            f"{database.url.render_as_string()} is not empty: it has the tables {', '.join(sorted(taken)[:4])}, ...; "
+            "restore into another one, or move it away if nothing in it is wanted"
+        )
     upgrade(database.writer, first["step"])
     by_table: dict[str, list[list[Any]]] = {name: [] for name in first["columns"]}
     for name, *values in rows:
