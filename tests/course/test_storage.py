@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,6 +262,19 @@ def test_a_server_that_does_not_answer_is_unavailable() -> None:
         pass
     with pytest.raises(Unavailable):
         database.write(lambda connection: None)
+    database.close()
+
+
+@pytest.mark.parametrize("left", [b"no database at all", None])
+def test_a_file_that_is_damaged_is_unavailable(tmp_path: Path, left: bytes | None) -> None:
+    path = tmp_path / "course.db"
+    whole = Database(f"sqlite:///{path}")
+    whole.migrate()
+    whole.close()
+    path.write_bytes(path.read_bytes()[:20_000] if left is None else left)
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(Unavailable, match=r"course.db cannot be read: .*; move the file away"):
+        database.migrate()
     database.close()
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, final
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 
 from pellucid.course.values import CourseError, Refused, Unavailable
 
@@ -119,6 +119,13 @@ class Database:
             yield
         except (OperationalError, InterfaceError) as error:
             raise Unavailable(f"the database does not answer: {error.orig}") from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise  # subtle: of its kinds, SQLite keeps the bare one for a file that is damaged; the others are our mistakes
+            raise Unavailable(
+                f"{self.url.render_as_string()} cannot be read: {error.orig}; move the file away, and put a backup in its "
+                "place by `pellucid course restore`"
+            ) from error
 
     @property
     def writer(self) -> sa.Engine:
