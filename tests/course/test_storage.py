@@ -281,8 +281,11 @@ def test_a_file_that_is_damaged_is_unavailable(tmp_path: Path, left: bytes | Non
 def test_times_say_their_zone() -> None:
     assert stamp(moment("2026-12-24T18:00+08:00")) == "2026-12-24T10:00:00.000Z"
     assert stamp(moment("2026-12-24T10:00:00.5Z")) == "2026-12-24T10:00:00.500Z"
-    for text in ("tomorrow", "2026-12-24T18:00", ""):
-        with pytest.raises(Refused):
+    for text, cure in (
+        ("tomorrow", "is no time"), ("", "is no time"), ("2026-12-24T18:00", r"as in 2026-12-24T18:00\+08:00"),
+        ("2026-12-24", r"write it as 2026-12-24T18:00"), ("2026-12-24+08:00", r"write it as 2026-12-24T18:00"),
+    ):  # fmt: skip
+        with pytest.raises(Refused, match=cure):
             moment(text)
 
 

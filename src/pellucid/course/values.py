@@ -258,9 +258,11 @@ def stamp(moment: datetime | None = None) -> str:
 
 
 def moment(text: str) -> datetime:
-    """The moment that an ISO text names; Refused for anything else, and for a time without its offset from UTC."""
+    """The moment that an ISO text names; Refused for anything else, and for a time without its hour or its offset from UTC."""
     try:
         found = datetime.fromisoformat(text.strip())
+        if len(text.upper().replace("T", " ").split()) < 2:  # a day alone, whose first moment nobody means
+            raise ValueError
     except ValueError:
         raise Refused(f"{text!r} is no time; write it as 2026-12-24T18:00+08:00") from None
     if found.tzinfo is None:
