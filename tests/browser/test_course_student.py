@@ -73,7 +73,8 @@ def waiting(page: Page, changes: int) -> Locator:
 def test_a_student_joins_by_an_invitation_answers_and_has_a_receipt(page: Page, room: Classroom, tmp_path: Path):
     page.goto(room.address)
     expect(page).to_have_url(re.compile("view=course"))
-    page.goto(f"{room.address}?view=course&courseQuestion=share&invitation={room.invitation()}")
+    link = f"{room.address}?view=course&courseQuestion=share&invitation={room.invitation()}"
+    page.goto(link)
     expect(page.get_by_text(re.compile(r"^At least 8 characters\. From now on you log in as \S+\.$"))).to_be_visible()
     page.get_by_label("New password").fill("short")
     page.get_by_role("button", name="Set the password and log in").click()
@@ -108,6 +109,10 @@ def test_a_student_joins_by_an_invitation_answers_and_has_a_receipt(page: Page, 
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in to the course")).to_be_visible()
     assert page.request.get(f"{room.address}api/course/answers").status == 401
+    page.goto(link)  # once more, from the same letter
+    expect(page.get_by_role("alert")).to_contain_text("used already. If you have set a password with it, log in with that")
+    page.get_by_role("button", name="I have a password already").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_the_room_beside_a_question_is_live_and_its_own(page: Page, room: Classroom):

@@ -21,7 +21,7 @@ export const en = {
     working: "One moment…",
     wrong: "Login name and password do not belong together.",
     tooOften: (minutes: number) => `Too many attempts. Try again in ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`,
-    noInvitation: "This invitation is not known, or was used already. Ask whoever runs the course for another one.",
+    noInvitation: "This invitation is not known, or was used already. If you have set a password with it, log in with that; otherwise ask whoever runs the course for another one.",
     leave: "Log out",
     leaving: (changes: number) => (changes === 1 ? "One change has not reached the server. It stays in this browser and is" : `${changes} changes have not reached the server. They stay in this browser and are`) + " sent when you log in here again.",
     leaveAnyway: "Log out all the same",

@@ -23,7 +23,7 @@ export const zhTW: Texts = {
     working: "請稍候…",
     wrong: "帳號或密碼不正確。",
     tooOften: (minutes) => `嘗試次數過多，請於 ${minutes} 分鐘後再試。`,
-    noInvitation: "找不到此邀請碼，或邀請碼已使用過。請向課程負責人索取新的邀請碼。",
+    noInvitation: "找不到此邀請碼，或邀請碼已使用過。若您已用它設定密碼，請直接登入；否則請向課程負責人索取新的邀請碼。",
     leave: "登出",
     leaving: (changes) => `有 ${changes} 項變更尚未送達伺服器。變更會保存在這個瀏覽器中，下次在此登入時送出。`,
     leaveAnyway: "仍要登出",
