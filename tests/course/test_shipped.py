@@ -108,6 +108,15 @@ def test_hints_name_what_the_page_shows_in_both_languages(key: dict[str, Any]) -
     assert {label for label in labels if label not in page} == set()
 
 
+def test_heads_have_a_number_in_chinese_and_are_not_counted_from_one(key: dict[str, Any]) -> None:
+    """The page counts heads from 0: its head 2 is not `the second head`."""
+    texts = [o["text"] for q in key["evidence"]["questions"] for o in q["options"] if re.search(r"head \d", o["text"]["en"])]
+    assert len(texts) == 36
+    for text in texts:
+        numbers = re.findall(r"[Ll]ayer (\d+), head (\d+)", text["en"])
+        assert re.findall(r"第 (\d+) 層，?第 (\d+) 號注意力頭", text["zh-TW"]) == numbers, text
+
+
 def test_the_hint_that_is_python_runs_as_it_stands(key: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     hint = next(q["hint"] for q in key["assignment"]["questions"] if q["id"] == "smoothgrad-other-answer")
     for text in hint.values():
