@@ -71,6 +71,16 @@ def test_a_long_context_is_read_in_windows_and_its_answer_stands_at_its_characte
     assert len(set(places)) == len(places) == 5
 
 
+def test_an_answer_does_not_begin_or_end_with_a_token_of_a_space_alone() -> None:
+    encoder = encoders.tiny("roberta", "ForQuestionAnswering")
+    tokens = encoder.read("who wrote", "the queen wrote it  ")
+    spaces = [at for at, piece in enumerate(tokens.pieces[0]) if piece == "Ġ" and tokens.parts[0, at] == 1]
+    assert spaces, "the case has no such token"
+    (found,) = answer(encoder, tokens, top=500)
+    assert len(found.alternatives) > 50
+    assert all(span.text == span.text.strip() != "" for span in (found.best, *found.alternatives))
+
+
 def test_what_cannot_be_answered(tiny: pl.TextEncoder, tiny_reader: pl.TextEncoder) -> None:
     with pytest.raises(ValueError, match="tiny bert has no question-answering head; load one that has, such as 'minilm-qa'"):
         answer(tiny, QUESTION, CONTEXT)

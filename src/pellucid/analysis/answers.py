@@ -135,6 +135,11 @@ def answer(
     ]
 
 
+def within_context(tokens: Tokens, row: int) -> Bool[Tensor, " token"]:
+    """The tokens with which an answer may begin or end: those of the context that stand for a character other than a space."""
+    return (tokens.parts[row] == 1) & (tokens.offsets[row, :, 0] < tokens.offsets[row, :, 1])
+
+
 def best_spans(
     start: Float[Tensor, " token"], end: Float[Tensor, " token"], inside: Bool[Tensor, " token"], longest: int
 ) -> Float[Tensor, "token token"]:
@@ -158,7 +163,7 @@ def _logits(enc: TextEncoder, tokens: Tokens) -> tuple[Tensor, Tensor]:
 def _answer(
     tokens: Tokens, rows: Sequence[int], start: Tensor, end: Tensor, top: int, longest: int, threshold: float
 ) -> Answer:
-    grids = torch.stack([best_spans(start[r], end[r], tokens.parts[r] == 1, longest) for r in rows])
+    grids = torch.stack([best_spans(start[r], end[r], within_context(tokens, r), longest) for r in rows])
     null_score = float((start[list(rows), 0] + end[list(rows), 0]).min())
     total = torch.logaddexp(grids.flatten().logsumexp(0), torch.tensor(null_score))
     width = grids.shape[-1]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
-from pellucid.analysis.answers import LONGEST, best_spans
+from pellucid.analysis.answers import LONGEST, best_spans, within_context
 from pellucid.analysis.token_targets import class_labels
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import Head, TextEncoder
@@ -181,7 +181,7 @@ def _answer(tokens: Tokens, outputs: object, span: tuple[int, int] | None) -> li
     span = span or tokens.answers[0]
     if span is None:
         assert isinstance(outputs, dict)
-        scores = best_spans(outputs["start"][0], outputs["end"][0], tokens.parts[0] == 1, LONGEST)
+        scores = best_spans(outputs["start"][0], outputs["end"][0], within_context(tokens, 0), LONGEST)
         span = divmod(int(scores.argmax()), len(scores))
     if not 0 <= span[0] <= span[1] < len(tokens.pieces[0]):
         raise ValueError(f"no answer from token {span[0]} to {span[1]}; the text has {len(tokens.pieces[0])} tokens, from 0")

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
-from pellucid.analysis.answers import LONGEST, best_spans
+from pellucid.analysis.answers import LONGEST, best_spans, within_context
 from pellucid.analysis.passages import find_answer
 from pellucid.inputs.text import Tokens
 from pellucid.models.text import Head, TextEncoder, check_characters
@@ -244,7 +244,7 @@ def _answers(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
         )  # fmt: skip
         out = encoder.outputs(part)
         for at, row in enumerate(missing[some].tolist()):
-            scores = best_spans(out["start"][at].cpu(), out["end"][at].cpu(), part.parts[at] == 1, LONGEST)
+            scores = best_spans(out["start"][at].cpu(), out["end"][at].cpu(), within_context(part, at), LONGEST)
             first, last = divmod(int(scores.argmax()), len(scores))
             spans[row] = (first, last)
     names: list[str] = []
