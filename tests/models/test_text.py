@@ -2,12 +2,15 @@
 
 import itertools
 import warnings
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
 
 import pellucid as pl
+from pellucid.models.load import load_encoder
 from tests import encoders
 
 TEXT, QUESTION = "The bank of the river was no bank, he wrote.", "Who wrote the letter?"
@@ -293,6 +296,26 @@ def test_what_is_no_encoder() -> None:
         pl.TextEncoder(encoders.module("bert"), object())
     with pytest.raises(TypeError, match="module is a Linear; expected an encoder of transformers"):
         pl.TextEncoder(torch.nn.Linear(1, 1), tokenizer)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_activations_have_is_not_looked_for_in_an_encoder_without_a_word(tiny: pl.TextEncoder) -> None:
+    it: Any = tiny
+    for ask in (lambda: pl.attend(it, 1), lambda: pl.rollout(it), lambda: pl.project(it)):
+        with pytest.raises(
+            AttributeError, match=r"has no '\w+'; its activations on a text have: enc\.activations\(text\)\.\w+$"
+        ):
+            ask()
+    with pytest.raises(AttributeError, match=r"a TextEncoder has no 'nonsense'$"):
+        _ = it.nonsense
+
+
+@pytest.mark.parametrize("head", ["ForTokenClassification", "ForMultipleChoice", "ForNextSentencePrediction"])
+def test_a_head_that_is_not_read_is_said_to_be_left_out(head: str, tmp_path: Path) -> None:
+    folder = encoders.written(tmp_path / "it", head=head)
+    with pytest.warns(pl.TextWarning, match=f"is a Bert{head}, whose head is not read: only heads that answer questions"):
+        encoder = load_encoder(str(folder))
+    assert not any((encoder.answers_questions, encoder.fills_masks, encoder.classifies))
 
 
 @pytest.mark.parametrize(

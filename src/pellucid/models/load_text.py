@@ -1,5 +1,6 @@
 """Loading a text encoder: one that ships, a folder, or a name of the Hub that the user gives."""
 
+import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from pellucid.models.folders import filled, quiet, read_config, reason, wanted
-from pellucid.models.text import PROJECTIONS, TextEncoder
+from pellucid.models.text import PROJECTIONS, TextEncoder, TextWarning
 
 FILES = "config.json, tokenizer.json or vocab.txt, model.safetensors"
 
@@ -54,6 +55,13 @@ def _module(place: str, config: Any, local: bool) -> nn.Module:
     if config.model_type != "electra":  # whose pretraining head tells real words from replaced ones, and names none
         kinds["ForPreTraining"] = AutoModelForMaskedLM
     auto = next((kind for ending, kind in kinds.items() if said.endswith(ending)), AutoModel)
+    if auto is AutoModel and ("For" in said or "Head" in said):
+        warnings.warn(
+            f"{place!r} is a {said}, whose head is not read: only heads that answer questions, guess masked words or put texts "
+            "into classes are. The encoder below it is",
+            TextWarning,
+            stacklevel=5,
+        )
     spare = ("position_ids",) if auto is AutoModelForSequenceClassification else ("position_ids", "pooler")  # read by its head
     # the plain attention, which gives its weights
     return filled(auto, place, config, local, FILES, spare=spare, attn_implementation="eager")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import torch
 from jaxtyping import Float, Float32
@@ -84,6 +84,14 @@ class TextEncoder:
         reads = f"{self.layers} layers x {self.heads} heads x {self.hidden_size}"
         name = self.name[:15] if self.name.startswith("sha256:") else self.name
         return f"<TextEncoder {name}: {type(self.module).__name__}, {reads}>"
+
+    if not TYPE_CHECKING:  # or any attribute would do for a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            """AttributeError; for what activations have, with how to get them."""
+            known = name in Activations.__dataclass_fields__ or hasattr(Activations, name)
+            also = f"; its activations on a text have: enc.activations(text).{name}" if known else ""
+            raise AttributeError(f"a TextEncoder has no {name!r}{also}", name=name, obj=self)
 
     def check_mode(self) -> None:
         """ValueError for a module in training mode, whose dropout would make every answer another one."""
@@ -234,9 +242,12 @@ class TextEncoder:
                 items.append(number)
                 continue
             if not windows or len(pair) < 2:
-                cure = "question answering reads it in windows: read(question, context, windows=True)" if len(pair) > 1 else (
-                    "cut it, or build a corpus of it, which is read sentence by sentence"
-                )  # fmt: skip
+                cure = "cut it, or build a corpus of it, which is read sentence by sentence"
+                if len(pair) > 1:
+                    cure = (
+                        "cut the context, or only have the question answered, which reads it in windows: read(question, "
+                        "context, windows=True), or `pellucid answer`"
+                    )
                 raise ValueError(f"the text is {length:,} tokens long and {self.name} reads at most {self.limit:,}; {cure}")
             size = min(WINDOW, self.limit)
             question = length - len(self._call((pair[1],))["input_ids"])
