@@ -47,6 +47,16 @@ def test_ten_thousand_words_from_standard_input(reader: Path, monkeypatch: pytes
     assert json.loads(done.stdout)["windows"] > 10
 
 
+def test_a_text_that_is_the_name_of_a_file_is_said_to_be_read_as_it_stands(reader: Path, tmp_path: Path) -> None:
+    (tmp_path / "my letter.txt").write_text(CONTEXT)
+    done = shell("answer", "Who wrote?", "my letter.txt", "--model", str(reader), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "'my letter.txt' is read as a text, not as the file of that name; to read that, give - and < 'my letter.txt'"
+        in done.stderr
+    )
+
+
 @pytest.mark.parametrize("errors", ["surrogateescape", "strict"])  # as Python reads it in one locale and in another
 @pytest.mark.parametrize("command", [("answer", "who?", "-"), ("fill-mask", "-"), ("attention", "-"), ("token-scores", "-")])
 def test_standard_input_that_is_no_text(

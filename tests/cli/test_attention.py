@@ -98,10 +98,12 @@ def test_the_effect_of_heads_on_an_answer_and_on_masked_words(tmp_path: Path, fo
     assert "measured on wordpieces" in done.stderr
 
 
-def test_standard_input_is_read(tmp_path: Path, folder: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("before", [[], ["who"]])
+def test_standard_input_is_read(tmp_path: Path, folder: dict[str, str], monkeypatch: pytest.MonkeyPatch, before: list[str]):
     monkeypatch.setattr(sys, "stdin", io.StringIO("the bank\n"))
-    done = shell("attention", "-", "-m", folder["plain"], "--json", cwd=tmp_path)
-    assert [t["surface"] for t in json.loads(done.stdout)["tokens"]] == ["[CLS]", "the", "bank", "[SEP]"]
+    done = shell("attention", *before, "-", "-m", folder["plain"], "--json", cwd=tmp_path)
+    read = ["[CLS]", *(word for one in before for word in (one, "[SEP]")), "the", "bank", "[SEP]"]
+    assert [t["surface"] for t in json.loads(done.stdout)["tokens"]] == read
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,14 @@ def test_the_example_prints_sentences_matrix_and_separation(apple: Answer, here:
             assert min(picture.size) > 300
 
 
+def test_another_question_about_the_example_overwrites_nothing(apple: Answer, here: Path) -> None:
+    before = {path: path.read_bytes() for path in (here / "apples").iterdir()}
+    other = shell("compare", "--example", "apple", "--metric", "euclidean", "--out", "apples", "--json", cwd=here)
+    assert other.returncode == 0, other.stderr
+    assert not {here / path for path in json.loads(other.stdout)["pictures"].values()} & before.keys()
+    assert all(path.read_bytes() == kept for path, kept in before.items())
+
+
 def test_json_holds_what_python_gives(here: Path) -> None:
     sentences = ["The bank of the river was steep.", "The bank lent her money, the bank said."]
     flags = ["--metric", "euclidean", "--layer", "2", "--pooling", "max", "--correction", "standardised", "--format", "svg"]
@@ -87,7 +95,7 @@ def test_chinese_needs_a_chinese_checkpoint_and_runs_with_one(here: Path) -> Non
     assert answer.returncode == 0, answer.stderr
     assert "  4  fruit  這種«蘋果»又甜又脆,很適合做果汁。   [蘋 + 果]" in answer.stdout
     assert "tokens of the 10 sentences themselves" in answer.stdout
-    assert (here / "zh-out" / "蘋果.separation.png").exists()
+    assert len([*(here / "zh-out").glob("蘋果-????????.separation.png")]) == 1
 
 
 def test_what_is_to_be_said_of_a_text_is_said_once(here: Path) -> None:

@@ -1,5 +1,8 @@
+import io
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -43,9 +46,26 @@ def test_an_example_with_the_shipped_encoder(tmp_path):
         phase = said["phases"]["minilm"][name]
         assert len(phase["value"]) == 7
         assert all(low <= value <= high for low, value, high in zip(phase["low"], phase["value"], phase["high"], strict=True))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["errand.layers.png", "errand.phases.png"]
+    here = sorted(p.name for p in tmp_path.iterdir())
+    assert here == sorted(Path(p).name for p in said["pictures"].values())
+    assert [re.sub(r"-[0-9a-f]{8}\.", "-HASH.", name) for name in here] == ["errand-HASH.layers.png", "errand-HASH.phases.png"]
     with Image.open(said["pictures"]["layers"]) as picture:
         assert picture.width > 1500
+
+
+def test_an_example_asked_for_by_itself_has_its_name(tmp_path):
+    said = run(tmp_path, "--example", "errand")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["errand.layers.png", "errand.phases.png"]
+    assert list(said["phases"]) == ["minilm-qa", "minilm"]
+
+
+def test_a_dash_reads_standard_input_and_what_is_to_be_known_of_it_is_said_once(tmp_path, folder, monkeypatch):
+    asked = ("-m", folder, "--against", "none", "--out", str(tmp_path), "--samples", "20")
+    monkeypatch.setattr("sys.stdin", io.StringIO(CONTEXT + " \N{CAT}"))
+    piped = shell("layers", QUESTION, "-", *asked)
+    assert piped.returncode == 0, piped.stderr
+    assert piped.stdout == shell("layers", QUESTION, CONTEXT + " \N{CAT}", *asked).stdout
+    assert piped.stderr.count("has no piece for") == 1
 
 
 def test_two_models_by_word_in_a_shared_basis(tmp_path, folder):

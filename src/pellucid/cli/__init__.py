@@ -77,6 +77,9 @@ def group() -> None:
 inherited: dict[str, str] = {}
 """The environment that the command was started with, before it set anything for itself."""
 
+noted: set[str] = set()
+"""What was said already, since a text may be read several times."""
+
 usual: list[tuple[int, int, int]] = []
 """How often Python looked for objects to free before it was spared that, while it is."""
 
@@ -84,6 +87,7 @@ usual: list[tuple[int, int, int]] = []
 def main() -> None:
     """The entry point: `group` with the exit codes 0 (well), 1 (some inputs failed), 2 (usage), 130 (interrupted)."""
     inherited.clear()
+    noted.clear()
     inherited.update(os.environ)
     # subtle: before torch is imported. Threads that spin while waiting make a pass up to 50 times slower beside a busy process
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -135,4 +139,6 @@ def look_as_usual() -> None:
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    click.echo(f"note: {message}", err=True)
+    if str(message) not in noted:
+        noted.add(str(message))
+        click.echo(f"note: {message}", err=True)

@@ -1,7 +1,10 @@
 """`pellucid answer QUESTION CONTEXT` and `pellucid fill-mask TEXT`"""
 
+import os
 import sys
+import warnings
 from dataclasses import asdict
+from shlex import quote
 from typing import Any
 
 import click
@@ -12,6 +15,9 @@ from pellucid.cli.console import ENCODER, json_flag, print_json, print_table
 def given_text(text: str) -> str:
     """The text, or standard input where it is `-`. ValueError for bytes that are no text."""
     if text != "-":
+        if os.path.isfile(text):
+            instead = f"to read that, give - and < {quote(text)}"
+            warnings.warn(f"{text!r} is read as a text, not as the file of that name; {instead}", stacklevel=2)
         return text
     try:
         read = sys.stdin.read()

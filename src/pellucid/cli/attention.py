@@ -77,7 +77,7 @@ def run(
     chosen = None if heads == "all" else numbers(heads.split(","), "head", "--heads", "0,3-5, or all")
     wanted = _layer(layer)
     encoder = load_encoder(model)
-    tokens = encoder.read(given_text(text), context)
+    tokens = encoder.read(given_text(text), context and given_text(context))
     if masks:
         tokens = encoder.hide(tokens, masks)
     if view == "effect" and by_word:

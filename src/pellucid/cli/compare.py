@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
-from pellucid.cli.names import text_stem
+from pellucid.cli.names import asked_plainly, text_stem
 
 if TYPE_CHECKING:  # the help needs neither torch nor matplotlib
     from pellucid.analysis.senses import Example, Separation
@@ -88,7 +88,8 @@ def compare(
     out.mkdir(parents=True, exist_ok=True)
     asked = (enc.name, sentences, places, metric, layer, pooling, correction, wanted)
     word = main.chosen[0].word.casefold()
-    stem = word if shown else text_stem(word, *asked)
+    plain = shown and asked_plainly(click.get_current_context(), "name", "out", "suffix", "as_json")
+    stem = word if plain else text_stem(word, *asked)
     files: dict[str, Path] = {}
     for kind, figure in draw(made, apart, correction, best).items():
         files[kind] = save(figure, out / f"{stem}.{kind}.{suffix}")

@@ -44,7 +44,7 @@ out_flag = click.Option(
     type=click.Path(path_type=Path),
     default=Path("pellucid-out"),
     show_default=True,
-    help="Folder for pictures and records.",
+    help="Folder for what is written.",
 )
 
 

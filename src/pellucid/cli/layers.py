@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pellucid.cli.answer import given_text
 from pellucid.cli.console import ENCODER, json_flag, out_flag, print_json, print_table, progress
-from pellucid.cli.names import text_stem
+from pellucid.cli.names import asked_plainly, text_stem
 
 if TYPE_CHECKING:
     from pellucid.analysis.phases import Phase, Phases
 
 POOLINGS = ("mean", "sum", "max", "first")
-PLAINLY = (None, "layer", True, False, 2, True, None, 1000, 0)
-"""What a worked example is asked with, unless said otherwise: its pictures have its name."""
 
 
 @click.command(
@@ -58,7 +57,7 @@ def layers(
     trails: bool, answer_text: str | None, components: int, specials: bool, by_word: Any, samples: int, seed: int, suffix: str,
     out: Path, as_json: bool,
 ) -> int:  # fmt: skip
-    """Show a question and its context moving through the layers of an encoder.
+    """Show a QUESTION and its CONTEXT (- reads it from standard input) moving through the layers of an encoder.
 
     One scatter plot a layer (PCA of the hidden states), and four measured phases of question answering over the layers, beside
     those of another encoder: words of one topic gather, entities meet their attributes, the question meets its supporting
@@ -78,7 +77,7 @@ def layers(
     if trails and basis != "shared":
         raise click.UsageError("--trails needs --basis shared: other pictures have each their own axes")
     shown = example(example_id) if example_id else None
-    question, context = (shown.question, shown.context) if shown else (question or "", context or "")
+    question, context = (shown.question, shown.context) if shown else map(given_text, (question or "", context or ""))
     with progress(4.0, f"load {model}") as advance:
         encoder = load_encoder(model)
         other = None if against in ("", "none", model) else load_encoder(against)
@@ -103,8 +102,9 @@ def layers(
         made = project(act, basis=basis, components=components, specials=specials, align=align)
         groups = groups_of(act, marks)
         how = (answer_text, basis, align, trails, components, specials, by_word, samples, seed)
-        asked = (question, context, encoder.name, other and other.name, how)
-        stem = example_id if example_id and how == PLAINLY else text_stem(example_id or question.casefold(), *asked)
+        stem = text_stem(example_id or question.casefold(), question, context, encoder.name, other and other.name, how)
+        if example_id and asked_plainly(click.get_current_context(), "example_id", "out", "suffix", "as_json"):
+            stem = example_id
         out.mkdir(parents=True, exist_ok=True)
         title = f"{encoder.name}: {question}"
         pictures = {"layers": out / f"{stem}.layers.{suffix}", "phases": out / f"{stem}.phases.{suffix}"}

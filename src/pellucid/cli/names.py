@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
+
 SUFFIX = ".safetensors"
 
 
@@ -23,6 +25,12 @@ def own_stem(folder: Path, picture: str, kind: str, asked: Any, asked_before: Ca
     except ValueError:
         free = False
     return plain if free else folder / f"{picture}-{short_hash(asked)}.{kind}"
+
+
+def asked_plainly(context: click.Context, *beside: str) -> bool:
+    """Whether all parameters but those are what they are when nothing is said: a worked example's files then have its name."""
+    default = click.core.ParameterSource.DEFAULT
+    return all(context.get_parameter_source(name) is default for name in context.params if name not in beside)
 
 
 def text_stem(text: str, *asked: Any) -> str:
