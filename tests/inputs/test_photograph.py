@@ -64,7 +64,7 @@ def test_every_shipped_photograph_opens_and_names_its_licence() -> None:
 
 
 def test_a_folder_stands_for_its_pictures(tmp_path: Path) -> None:
-    for name in ("b.png", "a.JPG", "notes.txt"):
+    for name in ("b.png", "a.JPG", "notes.txt", "._a.JPG"):  # the last as macOS leaves beside a picture on another disk
         (tmp_path / name).write_bytes(b"")
     assert list(expand([tmp_path, "x.jpg"])) == [str(tmp_path / "a.JPG"), str(tmp_path / "b.png"), "x.jpg"]
 

@@ -73,12 +73,13 @@ def recall(name: str) -> object:
 
 
 def expand(sources: Sequence[str | Path]) -> Iterator[str]:
-    """Every picture that the sources name: files as they are, folders' pictures in order, `observation` as all ten."""
+    """Every picture that the sources name: files as they are, folders' pictures in order but for hidden ones, such as macOS's
+    `._cat.jpg`, `observation` as all ten."""
     for source in map(str, sources):
         if source == "observation":
             yield from (f"observation:{n}" for n in range(len(observation_paths())))
         elif Path(source).is_dir():
-            inside = sorted(p for p in Path(source).iterdir() if p.suffix.lower() in SUFFIXES)
+            inside = sorted(p for p in Path(source).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
             if not inside:
                 inner = [p.name for p in Path(source).iterdir() if p.is_dir()]
                 deeper = f"; folders in it are not looked into: name them, such as {inner[0]!r}" if inner else ""
