@@ -151,6 +151,11 @@ REFUSED = {
         ValueError,
         r"the array has shape \(20, 20, 5\); expected height width 3, with 1 or 3 channels",
     ),
+    "a tensor, channels last": (
+        lambda _: torch.zeros(20, 24, 3),
+        ValueError,
+        r"the tensor has shape \(20, 24, 3\); expected channel height width, with 1 or 3 channels",
+    ),
     "int64": (
         lambda _: np.zeros((20, 20, 3), np.int64),
         ValueError,

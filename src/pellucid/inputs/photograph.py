@@ -205,13 +205,13 @@ def _as_rgb(image: Image.Image, what: str) -> Image.Image:
 
 
 def _as_uint8(values: np.ndarray, what: str, *, channels_first: bool) -> np.ndarray:
-    layout = "channel height width" if channels_first else "height width 3"
+    layout, given = "channel height width" if channels_first else "height width 3", tuple(values.shape)
     if values.ndim == 2:
         values = np.stack([values] * 3, axis=-1)
     elif values.ndim == 3 and channels_first:
         values = np.moveaxis(values, 0, -1)
     if values.ndim != 3 or values.shape[-1] not in (1, 3):
-        raise ValueError(f"{what} has shape {tuple(values.shape)}; expected {layout}, with 1 or 3 channels")
+        raise ValueError(f"{what} has shape {given}; expected {layout}, with 1 or 3 channels")
     if values.shape[-1] == 1:
         values = np.repeat(values, 3, axis=-1)
     _check_size(values.shape[1], values.shape[0], what)
