@@ -158,6 +158,12 @@ REFUSED = {
         r"the network gave shape \(1, 3, 16, 16\); expected logits with the axes batch",
     ),
     "a tuple": (Always((1, 2)), {}, ValueError, "the network gave a tuple; expected logits"),
+    "a dictionary": (
+        Always(lambda x: {"out": x.flatten(1)}),
+        {},
+        ValueError,
+        "the network gave a dict; expected logits .* wrap the network in a module that returns them alone",
+    ),
     "NaN": (
         Always(lambda x: torch.full((len(x), 3), torch.nan)),
         {},
