@@ -221,6 +221,13 @@ def test_a_network_that_ends_in_a_softmax_is_warned_of() -> None:
         pl.ImageClassifier(module, size=(16, 16))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_network_that_ends_in_a_sigmoid_is_warned_of(dtype: torch.dtype) -> None:
+    module = nn.Sequential(networks.seeded(networks.relu_cnn()), nn.Sigmoid()).eval().to(dtype).requires_grad_(False)
+    with pytest.warns(UserWarning, match=r"ends in a sigmoid; .* return torch\.stack\(\[-z, z\], 1\) / 2"):
+        pl.ImageClassifier(module, size=(16, 16))
+
+
 def test_logits_that_look_like_probabilities_of_an_empty_picture_alone_are_not_warned_of() -> None:
     inner = networks.seeded(networks.relu_cnn(2))
     module = Always(

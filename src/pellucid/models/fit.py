@@ -94,6 +94,15 @@ def count_classes(run: Callable[[Tensor], Any], read: Callable[[Any], Tensor], c
             UserWarning,
             stacklevel=4,  # who made the classifier
         )
+    elif _from_sigmoid(logits):
+        warnings.warn(
+            "the network ends in a sigmoid; its answers are taken for logits, of which a softmax makes probabilities, and "
+            "every probability will be wrong. Give the network without its sigmoid; where several classes may be right at "
+            "once, also wrap it to return torch.stack([-z, z], 1) / 2 for the logit z of the class to explain: the second "
+            "class then has the probability sigmoid(z)",
+            UserWarning,
+            stacklevel=4,  # who made the classifier
+        )
     return logits.shape[1]
 
 
@@ -133,3 +142,11 @@ def check_differentiable(values: Float[Tensor, " batch"], otherwise: str) -> Non
 def _probabilities(rows: Tensor) -> bool:
     within = all_finite(rows) and bool(((rows >= 0) & (rows <= 1)).all())
     return within and bool(((rows.sum(1) - 1).abs() < NEARLY).all())
+
+
+def _from_sigmoid(rows: Tensor) -> bool:
+    """Whether the last step is a sigmoid; of what was computed without gradients it cannot be told."""
+    node = rows.grad_fn
+    if node is not None and node.name().startswith("ToCopy"):  # a network in another number format
+        node = node.next_functions[0][0]
+    return node is not None and node.name().startswith("Sigmoid")
