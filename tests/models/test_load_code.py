@@ -265,3 +265,11 @@ def test_code_that_comes_with_a_folder_is_neither_run_nor_asked_about(folder: Pa
     with pytest.raises(ValueError, match=r"cannot (load|tell)"):
         pl.load(sent)
     assert not (folder / "runs.txt").exists()
+
+
+def test_what_making_the_model_warns_of_is_told_once(tmp_path: Path) -> None:
+    made = "pl.ImageClassifier(nn.Sequential(nn.Flatten(), nn.Linear(768, 3), nn.Sigmoid()).eval(), size=(16, 16))"
+    (tmp_path / "sigmoid.py").write_text(f"import pellucid as pl\nfrom torch import nn\n\nmodel = {made}\n")
+    with pytest.warns(UserWarning, match="ends in a sigmoid") as told:
+        pl.load(f"{tmp_path / 'sigmoid.py'}:model")
+    assert len(told) == 1

@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -56,7 +57,9 @@ def load_code(name: str) -> "ImageClassifier | TextEncoder":
     if model is None:
         hint = f"wrap it: {WRAP}" if isinstance(made, nn.Module) else f"return {WRAP}"
         raise ValueError(f"{name} is of type {type(made).__name__}, and no model that can be explained; {hint}")
-    return replace(model, name=name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they were told when it was made
+        return replace(model, name=name)
 
 
 def _model(value: Any) -> "ImageClassifier | TextEncoder | None":
