@@ -109,5 +109,8 @@ def test_an_unknown_architecture_is_answered_with_the_known_ones(tmp_path: Path)
 
 def test_a_file_without_its_architecture_is_asked_for_it(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"")
-    with pytest.raises(ValueError, match="say which architecture they are for, architecture=one of: efficientnet-lite0"):
+    with pytest.raises(
+        ValueError, match="say which architecture they are for, architecture=one of: efficientnet-lite0"
+    ) as told:
         pl.load(tmp_path / "a.pth")
+    assert "for a network of your own, name what makes it and loads them, FILE.py:NAME, or wrap it" in str(told.value)

@@ -69,7 +69,9 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
         if Path(text).exists():
             known = ", ".join(catalog()["architectures"])
             raise ValueError(
-                f"{text!r} is a file of weights; say which architecture they are for, architecture=one of: {known}"
+                f"{text!r} is a file of weights; say which architecture they are for, architecture=one of: {known}; or, for "
+                "a network of your own, name what makes it and loads them, FILE.py:NAME, or wrap it: "
+                "pl.ImageClassifier(module, size=(height, width), mean=..., std=...)"
             )
         names = [*catalog()["models"], *catalog()["encoders"]]
         raise UnknownName(
