@@ -152,6 +152,17 @@ def test_a_preset_a_tolerance_and_a_contrast(folder: Path) -> None:
     assert result["error"] <= 0.2
 
 
+def test_a_tolerance_that_was_not_reached_is_noted(folder: Path) -> None:
+    asked = ("explain", "smoothgrad", "observation:0", "--tolerance", "0.001", "--no-trust")
+    done = shell(*asked, "--samples", "2", cwd=folder)
+    assert done.returncode == 0
+    assert "above --tolerance 0.001; a higher --samples than 2 may lower it\n" in done.stderr
+    assert "note: the relative error of observation:0 is " in done.stderr
+    hurried = shell(*asked, "--deadline", "0.5", cwd=folder)
+    assert "above --tolerance 0.001; a higher --deadline than 0.5 may lower it\n" in hurried.stderr
+    assert shell(*asked[:3], "--tolerance", "90", "--no-trust", cwd=folder).stderr == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

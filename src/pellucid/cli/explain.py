@@ -1,7 +1,7 @@
 """`pellucid explain METHOD SOURCE...`: one command a method, its flags made from the method's signature."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,8 @@ def run(
                 click.echo(f"Error: {error}", err=True)
                 continue
             done.append(answer)
+            if tolerance is not None and answer["error"] > tolerance:
+                click.echo(_not_reached(answer, tolerance, method.budget(), deadline), err=True)
             if answer["without_evidence"]:
                 failed.append({"source": source, "error": answer["without_evidence"]})
                 click.echo(f"Error: {answer['without_evidence']}", err=True)
@@ -146,6 +148,15 @@ def run(
         for verdict, evidence in told.items():
             click.echo(f"{verdict}: {evidence['sentence']} {evidence['advice']}")
     return 1 if failed else 0
+
+
+def _not_reached(answer: Mapping[str, Any], tolerance: float, lifted: Iterable[str], deadline: float | None) -> str:
+    """A note that the error stayed above the tolerance, and what may lower it."""
+    hurried = deadline is not None and answer["work"]["fraction"] < 1
+    bounds = {"deadline": deadline} if hurried else {name: answer["options"][name] for name in lifted}
+    more = "".join(f"; a higher --{name} than {bound} may lower it" for name, bound in bounds.items())
+    error = f"the {answer['error_name']} of {answer['source']} is {answer['error']:.2g}"
+    return f"note: {error}, above --tolerance {tolerance:g}{more}"
 
 
 def _question(answer: Mapping[str, Any]) -> str:
