@@ -283,6 +283,15 @@ def test_an_explanation_overwrites_no_other(tmp_path: Path) -> None:
     assert plain.read_bytes() == b"the user's own"
 
 
+def test_a_picture_that_filters_cannot_read_is_reported_and_the_rest_go_on(folder: Path) -> None:
+    done = shell("filters", "_conv_stem", "0", "--steps", "2", "--json", "--on", "pictures", cwd=folder)
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert [one["source"] for one in answer["failed"]] == ["pictures/damaged.jpg"]
+    assert (folder / answer["pictures"]["where"]).is_file()
+    assert "Error: 'pictures/damaged.jpg' cannot be decoded" in done.stderr
+
+
 def test_filters_overwrite_no_others(tmp_path: Path) -> None:
     def made(*more: str) -> str:
         done = shell("filters", "_conv_stem", "0", "--steps", "2", "--json", *more, cwd=tmp_path)

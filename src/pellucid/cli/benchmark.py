@@ -1,13 +1,12 @@
 """`pellucid benchmark [METHOD...]`"""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from pellucid.cli.console import engine_flag, json_flag, model_flag, print_json, print_table, progress
+from pellucid.cli.console import engine_flag, json_flag, model_flag, print_json, print_table, progress, readable
 
 
 @click.command(
@@ -95,21 +94,7 @@ def benchmark(
 
 def _read(model: str, engine: str | None, sources: Sequence[str], failed: list[dict[str, str]]) -> tuple[Any, list[str]]:
     """The network, and the pictures that it can read; of the others it is said why not."""
-    from pellucid.inputs.photograph import expand
     from pellucid.models.load import load_classifier
 
     classifier = load_classifier(model).on(engine)
-    read: list[str] = []
-    for source in expand(sources):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they are told when it is read to be explained
-                classifier.read(source)
-        except (ValueError, OSError) as error:
-            failed.append({"source": source, "error": str(error)})
-            click.echo(f"Error: {error}", err=True)
-        else:
-            read.append(source)
-    if not read:
-        raise click.UsageError("none of the pictures can be read")
-    return classifier, read
+    return classifier, readable(classifier, sources, failed)

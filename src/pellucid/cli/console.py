@@ -4,6 +4,7 @@ import json
 import math
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,26 @@ out_flag = click.Option(
     show_default=True,
     help="Folder for what is written.",
 )
+
+
+def readable(classifier: Any, sources: Sequence[str], failed: list[dict[str, str]]) -> list[str]:
+    """The pictures that the network can read; of the others it is said why not. A usage error where there is none."""
+    from pellucid.inputs.photograph import expand
+
+    read: list[str] = []
+    for source in expand(sources):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they are told when it is read to be explained
+                classifier.read(source)
+        except (ValueError, OSError) as error:
+            failed.append({"source": source, "error": str(error)})
+            click.echo(f"Error: {error}", err=True)
+        else:
+            read.append(source)
+    if not read:
+        raise click.UsageError("none of the pictures can be read")
+    return read
 
 
 def numbers(parts: Iterable[str], what: str, hint: str, example: str) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pellucid.cli.console import json_flag, model_flag, numbers, out_flag, print_json, print_table, progress
+from pellucid.cli.console import json_flag, model_flag, numbers, out_flag, print_json, print_table, progress, readable
 from pellucid.cli.flags import above_zero, flags, given
 from pellucid.cli.names import SUFFIX, own_stem
 
@@ -41,8 +41,7 @@ def run(
     layer: str, wanted: tuple[str, ...], model: str, sources: tuple[str, ...], preset: str | None, deadline: float | None,
     out: Path, as_json: bool, **values: Any,
 ) -> int:  # fmt: skip
-    """Synthesise, draw and keep on record; with pictures, their maps and patches too."""
-    from pellucid.inputs.photograph import expand
+    """Synthesise, draw and keep on record; with pictures, their maps and patches too. Exit code 1 when some failed."""
     from pellucid.methods.filter_image import FilterImage
     from pellucid.methods.filter_maps import strongest_patches
     from pellucid.methods.filters import filters as ascent
@@ -56,8 +55,8 @@ def run(
     classifier = load_classifier(model)
     chosen = numbers(wanted, "filter", "FILTER", "0 3-5") or list(range(min(8, filter_layer(classifier, layer).shape[0])))
     options: dict[str, Any] = {**(ascent.preset(preset).options if preset else {}), **given(values, ascent.options)}
-    pictures = list(expand(sources))
-    images = classifier.read(pictures) if pictures else None
+    failed: list[dict[str, str]] = []
+    images = classifier.read(readable(classifier, sources, failed)) if sources else None
     with progress(1.0, f"filters of {layer}") as advance:
         stream = ascent.stream(classifier, layer, chosen, images if options.get("start") == "images" else None, **options)
         made = drain(bounded(stream, deadline=deadline), lambda step: advance(step.work.fraction, f"filters of {layer}"))
@@ -84,7 +83,8 @@ def run(
     ]
     if as_json:
         shown = {key: str(path) for key, path in files.items()}
-        print_json({"layer": layer, "model": classifier.name, "results": results, "pictures": shown, "record": str(record)})
+        about = {"layer": layer, "model": classifier.name, "results": results, "pictures": shown, "record": str(record)}
+        print_json(about | {"failed": failed})
     else:
         rows = [
             (name.removeprefix("filter "), r["start"], f"{r['before']:.3g}", "silent" if r["dead"] else f"{r['after']:.3g}")
@@ -93,7 +93,7 @@ def run(
         print_table(("FILTER", "START", "ACTIVATION BEFORE", "AFTER"), rows)
         for key, path in files.items():
             click.echo(f"{key}: {path}")
-    return 0
+    return 1 if failed else 0
 
 
 def _asked(made: Any) -> list[Any]:
