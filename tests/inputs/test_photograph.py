@@ -109,8 +109,9 @@ REFUSED = {
     "missing": (
         lambda d: d / "cat.jpg",
         FileNotFoundError,
-        r"no image at '.*cat\.jpg'; give a file, or observation:0",
+        r"no image at '.*cat\.jpg'; give a file, or observation:0 to observation:9$",
     ),
+    "a pattern": (lambda d: str(d / "*.jpg"), FileNotFoundError, "a pattern is for the shell: leave out its quotation marks$"),
     "no name": (lambda _: "", ValueError, "the name of the picture is empty; give a file, or observation:0"),
     "a folder": (lambda d: d, IsADirectoryError, "is a folder; name the pictures in it"),
     "unreadable": (lambda d: text(d / "a.jpg"), ValueError, r"a\.jpg' is not a picture in a known format \(jpg, jpeg, png"),

@@ -174,6 +174,12 @@ REFUSED = {
     "too few labels": (networks.relu_cnn(3), {"labels": ["a"]}, ValueError, "1 labels for a network with 3 logits"),
     "a size of one": (networks.relu_cnn(), {"size": (16,)}, ValueError, r"size=\(16,\); expected \(height, width\)"),
     "std of zero": (networks.relu_cnn(), {"std": (0.0, 1.0, 1.0)}, ValueError, "and std above 0"),
+    "bytes": (
+        networks.relu_cnn(),
+        {"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)},
+        ValueError,
+        r"mean=\(123\.7, 116\.3, 103\.5\), but pixels go from 0 to 1, not to 255; divide mean and std by 255",
+    ),
     "four channels": (networks.relu_cnn(), {"mean": (0.0,) * 4, "std": (1.0,) * 4}, ValueError, "one per channel, 1 or 3"),
     "one logit": (networks.relu_cnn(1), {}, ValueError, r"one logit an image, .* returns torch\.cat\(\[-z, z\], 1\) / 2"),
     "one side": (networks.relu_cnn(), {"size": 16}, TypeError, r"size=16 is one int; expected \(height, width\)"),

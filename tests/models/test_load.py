@@ -76,6 +76,11 @@ REFUSED = {
         ValueError,
         "is not a checkpoint",
     ),
+    "a program": (
+        lambda d: torch.jit.script(torch.nn.Linear(2, 2)).save(d / "a.pt") or d / "a.pt",
+        ValueError,
+        r"is a TorchScript program, .*: call torch\.jit\.load in a Python file of yours and give FILE\.py:NAME, or wrap it",
+    ),
     "a number": (
         lambda d: other(d / "a.pth", 3),
         ValueError,
@@ -95,6 +100,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_file_that_does_not_fit_is_refused_with_the_reason(case: str, tmp_path: Path) -> None:
     make, error, message = REFUSED[case]

@@ -134,7 +134,8 @@ def _from_path(source: str) -> tuple[Image.Image, str]:
         return open_photograph(recall(source))
     path = _shipped(source) if source.startswith("observation:") else Path(source)
     if not path.exists():
-        raise FileNotFoundError(f"no image at {source!r}; give a file, or observation:0 to observation:9")
+        pattern = "" if set("*?[").isdisjoint(source) else "; a pattern is for the shell: leave out its quotation marks"
+        raise FileNotFoundError(f"no image at {source!r}; give a file, or observation:0 to observation:9{pattern}")
     if path.is_dir():
         raise IsADirectoryError(
             f"{source!r} is a folder; name the pictures in it, such as sorted(pathlib.Path({source!r}).glob('*.jpg'))"

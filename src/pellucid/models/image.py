@@ -113,6 +113,8 @@ class ImageClassifier:
             raise ValueError(f"mean has {len(self.mean)} and std {len(self.std)} values; expected one per channel, 1 or 3")
         if not all(math.isfinite(m) for m in self.mean) or not all(s > 0 and math.isfinite(s) for s in self.std):
             raise ValueError(f"mean={self.mean}, std={self.std}; expected finite values, and std above 0")
+        if max(self.mean) > 1:
+            raise ValueError(f"mean={self.mean}, but pixels go from 0 to 1, not to 255; divide mean and std by 255")
         if not 0 < self.crop <= 1:
             raise ValueError(f"crop={self.crop}; it is the share of the short side that is kept, above 0 and at most 1")
         self._check_engine(self.engine)

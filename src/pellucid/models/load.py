@@ -10,11 +10,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
+from zipfile import ZipFile, is_zipfile
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pellucid.models.errors import first_line
 from pellucid.models.image import ImageClassifier
 from pellucid.models.load_code import is_code, load_code
 from pellucid.registry import UnknownName, unknown
@@ -212,7 +214,12 @@ def state_dict(path: Path) -> dict[str, Tensor]:
             "Save the weights alone: torch.save({'model_state_dict': module.state_dict()}, path)"
         ) from None
     except Exception as error:  # whatever: what is no pickle at all makes the unpickler fail in any way
-        raise ValueError(f"{str(path)!r} is not a checkpoint ({type(error).__name__}: {str(error).splitlines()[:1]})") from None
+        if is_zipfile(path) and any(name.endswith("/constants.pkl") for name in ZipFile(path).namelist()):
+            raise ValueError(
+                f"{str(path)!r} is a TorchScript program, code as well as weights: call torch.jit.load in a Python file of "
+                "yours and give FILE.py:NAME, or wrap it, pl.ImageClassifier(module, size=..., mean=..., std=...)"
+            ) from None
+        raise ValueError(f"{str(path)!r} is not a checkpoint ({type(error).__name__}: {first_line(error)})") from None
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
