@@ -492,10 +492,36 @@ def test_a_class_that_does_not_exist_or_a_head_of_one_logit_says_so():
         token_scores(sorter, "the queen", target="pos")
     with pytest.raises(ValueError, match=r"no class named 2"):
         token_scores(sorter, "the queen", target=2)
-    sorter.config.problem_type = "multi_label_classification"
-    with pytest.raises(ValueError, match="the head of tiny bert has several classes at once; what is explained is one class"):
-        token_scores(sorter, "the queen")
     assert not sorter.fills_masks
+    made = encoders.module("bert", "ForSequenceClassification")
+    made.classifier, made.num_labels = torch.nn.Linear(32, 1), 1
+    with pytest.raises(ValueError, match="has a single logit; what is explained is one class among two or more"):
+        token_scores(pl.TextEncoder(made.eval(), encoders.tokenizer("bert")), "the queen")
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+@pytest.mark.parametrize("method", ["erasure", "input_x_gradient", "integrated_gradients", "attention"])
+def test_of_several_labels_at_once_each_is_explained_by_itself(method: TokenMethod, labels: int):
+    made = encoders.module("bert", "ForSequenceClassification")
+    made.classifier, made.num_labels = torch.nn.Linear(32, labels), labels
+    made.config.problem_type = "multi_label_classification"
+    made.config.id2label = dict(enumerate(["toxic", "insult", "threat"]))
+    sorter = pl.TextEncoder(made.eval(), encoders.tokenizer("bert"), name="moderator")
+    tokens = sorter.read(["the queen wrote it.", "the bank was long, he wrote."])
+    with torch.no_grad():
+        logits = sorter.outputs(tokens)["labels"]
+    found = token_scores(sorter, tokens, method=method)
+    best = logits.argmax(1)
+    assert found.target.words.tolist() == best.tolist()
+    torch.testing.assert_close(found.value, logits.gather(1, best[:, None])[:, 0], rtol=1e-4, atol=1e-5)
+    asked = token_scores(sorter, tokens, method=method, target="toxic")
+    assert asked.target.names == ("the class 'toxic'",) * 2
+    torch.testing.assert_close(asked.value, logits[:, 0], rtol=1e-4, atol=1e-5)
+    nothing = torch.zeros(2, tokens.ids.shape[1], dtype=torch.bool)
+    _, probability = asked_without(sorter, tokens, asked.target, torch.arange(2), nothing)
+    torch.testing.assert_close(probability, logits[:, 0].sigmoid(), rtol=1e-4, atol=1e-5)
+    assert [one.sentence for one in pl.token_trust(sorter, asked).evidence]
+    assert "labels" in sorter.activations(tokens).row(1).outputs
 
 
 @pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])

@@ -53,9 +53,9 @@ def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarg
     is the likeliest. One target holds for every text; a list has one, or None, for each. A `TokenTarget` is taken as it is, so
     that another encoder can be asked the same.
 
-    ValueError for an encoder without a head, or with one of a single logit or of several classes at once; for a text without
-    context or without exactly one masked token, a span outside the text, and what is no single wordpiece or no class.
-    TypeError for a word or class that is neither named nor numbered, such as True.
+    ValueError for an encoder without a head, or with one of a single logit; for a text without context or without exactly one
+    masked token, a span outside the text, and what is no single wordpiece or no class. TypeError for a word or class that is
+    neither named nor numbered, such as True.
     """
     if isinstance(target, TokenTarget):
         if len(target) != len(tokens):
@@ -91,10 +91,11 @@ def asked_without(
     """The target's logit and its probability, for variants of the texts: text `rows[i]` without the tokens `removed[i]`.
 
     A removed token is shown as the mask token, or with `delete` is left out, so that all behind it move up. The probability of
-    a word is its softmax over the vocabulary, that of a class its softmax over the classes; that of an answer the product of
-    its start's and its end's, each a softmax over the tokens of the text (the likelihood of Devlin et al. 2019, section 4.2,
-    https://arxiv.org/abs/1810.04805). `progress` is called with the share done after every pass. ValueError for an unknown
-    removal, an encoder without a mask token, and where `delete` would take away the place that is asked about.
+    a word is its softmax over the vocabulary, that of a class its softmax over the classes, or its sigmoid where any number of
+    classes may hold at once; that of an answer the product of its start's and its end's, each a softmax over the tokens of the
+    text (the likelihood of Devlin et al. 2019, section 4.2, https://arxiv.org/abs/1810.04805). `progress` is called with the
+    share done after every pass. ValueError for an unknown removal, an encoder without a mask token, and where `delete` would
+    take away the place that is asked about.
     """
     if removal not in get_args(Removal):
         raise ValueError(f"no removal named {removal!r}; known: {', '.join(get_args(Removal))}")
@@ -154,6 +155,9 @@ def read_out(
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """The targets' logits and probabilities from what the head said, filling apart."""
     rows = torch.arange(len(places))
+    if "labels" in out:
+        logit = out["labels"].cpu()[rows, words]
+        return logit, logit.sigmoid()
     if "classes" in out:
         logits = out["classes"].cpu()
         return logits[rows, words], logits.softmax(-1)[rows, words]
@@ -285,30 +289,33 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
     return TokenTarget("masked_words", places, words, names)
 
 
-def class_labels(encoder: TextEncoder) -> list[str]:
-    """The names of its classes, one of which it answers; of one without a name in `id2label`, its number.
+def class_labels(encoder: TextEncoder, *, several: bool = False) -> list[str]:
+    """The names of its classes; of one without a name in `id2label`, its number.
 
-    ValueError for a head of one logit, or of several classes at once.
+    ValueError for a head of one logit, and for one by which any number of them may hold at once, unless `several` may.
     """
     config, module = encoder.config, encoder.module
     named = {int(number): str(label) for number, label in config.id2label.items()}
     # subtle: the configuration counts names, which may be fewer than logits
     labels = [named.get(n, str(n)) for n in range(int(getattr(module, "num_labels", config.num_labels)))]
-    if len(labels) < 2 or config.problem_type == "multi_label_classification":
+    if several and encoder.labels:
+        return labels
+    if len(labels) < 2 or encoder.labels:
         what = "a single logit" if len(labels) < 2 else "several classes at once"
         raise ValueError(f"the head of {encoder.name} has {what}; what is explained is one class among two or more")
     return labels
 
 
 def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
-    labels = class_labels(encoder)
+    labels = class_labels(encoder, several=True)
     classes = torch.tensor([-1 if given is None else _class_number(labels, given) for given in targets], dtype=torch.int64)
     places = torch.zeros(len(tokens), 1, dtype=torch.int64)
     missing = (classes < 0).nonzero()[:, 0]
     for some in by_length(tokens.mask[missing].sum(1), AT_ONCE):
         nothing = torch.zeros(len(some), tokens.ids.shape[1], dtype=torch.bool)
         part, _ = _without(encoder, tokens, places, missing[some], nothing, "delete")
-        classes[missing[some]] = encoder.outputs(part)["classes"].argmax(-1).cpu()
+        (logits,) = encoder.outputs(part).values()
+        classes[missing[some]] = logits.argmax(-1).cpu()
     return TokenTarget("classification", places, classes, tuple(f"the class {labels[n]!r}" for n in classes.tolist()))
 
 

@@ -33,7 +33,7 @@ class Activations:
     head_outputs: Float32[Tensor, "layer batch head token channel"]
     """Each head's weighted sum of its values, before the heads are mixed; the first is block 1's, as of `attentions`."""
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
-    """Of a head on top: `start` and `end` (batch token), logits of an answer, `words` (batch token vocabulary), or
+    """Of a head on top: `start` and `end` (batch token), logits of an answer, `words` (batch token vocabulary), `labels` or
     `classes` (batch class)."""
     pooled: Pooling | None = None
     """How wordpieces were made into words, where they were; a figure has to say it."""
@@ -86,7 +86,9 @@ class Activations:
             attentions=self.attentions[:, at, :, :length, :length],
             hidden_states=self.hidden_states[:, at, :length],
             head_outputs=self.head_outputs[:, at, :, :length],
-            outputs={name: value[at] if name == "classes" else value[at, :length] for name, value in self.outputs.items()},
+            outputs={
+                name: value[at] if name in ("classes", "labels") else value[at, :length] for name, value in self.outputs.items()
+            },
         )
 
     def by_word(self, pooling: Pooling = "mean") -> "Activations":

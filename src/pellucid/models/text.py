@@ -144,6 +144,11 @@ class TextEncoder:
         """Whether it puts a text, or a pair of texts, into one of several classes."""
         return any(kind.__name__.endswith("ForSequenceClassification") for kind in type(self.module).__mro__)
 
+    @property
+    def labels(self) -> bool:
+        """Whether, of its classes, any number may hold at once, each with its own sigmoid."""
+        return self.classifies and self.config.problem_type == "multi_label_classification"
+
     @cached_property
     def fills_masks(self) -> bool:
         # a module without a head has no output embeddings; ELECTRA's discriminator has none that speak of words
@@ -355,7 +360,7 @@ class TextEncoder:
         self, tokens: Tokens, keep: Float[Tensor, "layer batch head"] | None = None
     ) -> dict[str, Float32[Tensor, "..."]]:
         """What the head on top says: `start` and `end` (batch token), `words` (batch token vocabulary), or `classes`
-        (batch class).
+        (batch class), which are `labels` where any number of them may hold at once.
 
         `keep` multiplies each head's output before the heads are mixed: 0 takes that head out of that row.
         """
@@ -385,7 +390,8 @@ class TextEncoder:
         if getattr(out, "start_logits", None) is not None:
             said = {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
         elif getattr(out, "logits", None) is not None:
-            said = {"classes" if self.classifies else "words": out.logits.detach().float()}
+            kind = "labels" if self.labels else "classes" if self.classifies else "words"
+            said = {kind: out.logits.detach().float()}
         for name, value in said.items():
             if not all_finite(value):
                 raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
