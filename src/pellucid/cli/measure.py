@@ -176,7 +176,7 @@ def _each(
                 done.append((path, record, work(record, models[name], lambda f, n=number: advance(n + f, what))))
             except (ValueError, KeyError, OSError) as error:
                 failed.append({"record": str(path), "error": str(error)})
-                click.echo(f"{path}: {error}", err=True)
+                click.echo(f"Error: {path}: {error}", err=True)
     return done, failed
 
 

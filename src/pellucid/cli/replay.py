@@ -42,7 +42,7 @@ def replay(records: tuple[Path, ...], model: str | None, store: Path, as_json: b
                 failed += 1
                 results.append({"record": str(path), "error": str(error)})
                 if not as_json:
-                    click.echo(f"{path}: {error}", err=True)
+                    click.echo(f"Error: {path}: {error}", err=True)
                 continue
             failed += not found.pop("reproduced")
             results.append({"record": str(path), **found})
