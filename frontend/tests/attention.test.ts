@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, layerIn, lockOf, lockText, maskedCount, maskedPieces, opacityOf, ranked, reading, rule, sideChange, sideOf, spelt, STROKES, strokes,
+  type Arc, arcsOf, attend, blocks, brief, type Effect, effectLacks, headsIn, lacking, layerIn, lockOf, lockText, maskedCount, maskedPieces, opacityOf, ranked, reading, rule, sideChange, sideOf, spelt, STROKES, strokes,
   strongest, strongestFirst, thumbnail, toggled, type Token, type Weights, widthOf, withMask, wordGroups, named,
 } from "../src/lib/attention";
 import { COLUMNS, drawing, type Look, rows, type Told } from "../src/lib/attentionFigure";
@@ -118,6 +118,13 @@ describe("layers and heads", () => {
     expect([layerIn(12, 6), layerIn(0, 6), layerIn(2.4, 6), layerIn(-1, 0)]).toEqual([6, 1, 2, 1]);
     expect(headsIn([11, 3, 3, 0.5], 4)).toEqual([3]);
     expect(headsIn(null, 3)).toEqual([0, 1, 2]);
+  });
+  it("that a link asks for and the encoder does not have are said", () => {
+    const small = { name: "small", layers: 6, heads: 4 };
+    expect([lacking(small, 6, [0, 3]), lacking(small, 2.4, null)]).toEqual(["", ""]);
+    expect(lacking(small, 3, [2, 77, -1])).toBe("small has heads 0 to 3, and no head 77, -1.");
+    expect(lacking(small, 40, [4])).toBe("small has 6 layers; layer 6 is shown. small has heads 0 to 3, and no head 4.");
+    expect(lacking({ name: "unread", layers: null, heads: null }, 40, [77])).toBe("");
   });
   it("toggle, and all of them are all of any encoder", () => {
     expect(toggled(null, 1, 3)).toEqual([0, 2]);

@@ -381,6 +381,7 @@ def test_an_encoder_with_fewer_layers_shows_its_last(page: Page, lab: str):
     assert "attentionLayer=2" in page.url
     panel = opened(page, lab, "&attentionLayer=40&attentionHeads=2&attentionHeads=99")
     expect(panel.get_by_text("minilm-mlm has 6 layers; layer 6 is shown.")).to_be_visible()
+    expect(panel.get_by_text("minilm-mlm has heads 0 to 11, and no head 99.")).to_be_visible()
     has_arcs(panel, pl.attend(encoder("minilm-mlm").activations(TEXT), 6, [2], hide_special=True, mass=0.5))
 
 

@@ -50,6 +50,17 @@ export const layerIn = (layer: number, layers: number): number => Math.min(Math.
 export const headsIn = (chosen: readonly number[] | null, heads: number): number[] =>
   Array.from({ length: heads }, (_, head) => head).filter((head) => chosen === null || chosen.includes(head));
 
+/** What is said of a layer and of heads that a link asks for and the encoder does not have. */
+export function lacking({ name, layers, heads }: Pick<Model, "name" | "layers" | "heads">, layer: number, chosen: readonly number[] | null): string {
+  const shown = layers ? layerIn(layer, layers) : Math.round(layer);
+  const has = headsIn(null, heads ?? 0);
+  const absent = heads ? (chosen ?? []).filter((head) => !has.includes(head)) : [];
+  return [
+    shown === Math.round(layer) ? "" : `${name} has ${layers} layers; layer ${shown} is shown.`,
+    absent.length ? `${name} has heads 0 to ${has.length - 1}, and no head ${absent.join(", ")}.` : "",
+  ].filter(Boolean).join(" ");
+}
+
 /** All of them are written as null, so that they are all of another encoder too. */
 export function toggled(chosen: readonly number[] | null, head: number, heads: number): readonly number[] | null {
   const now = headsIn(chosen, heads);
