@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
-  above, arrange, askedModels, answerSentence, axisName, chart, curvesOf, domains, EDGE, finding, kindOf, layersBody, layersRows, type LayersAnswer, limitsOf, marksOf, meets,
+  above, arrange, askedModels, answerSentence, axisName, chart, curvesOf, domains, EDGE, finding, kindOf, layersBody, layersRows, type LayersAnswer, limitsOf, marksOf, meets, notesOf,
   type ModelLayers, type PhaseEntry, Picture, piecesOf, read, ROWS, SIGNS, type Token, trustSentence, valued, widthOf, written, LETTER,
 } from "../src/lib/layers";
 import { START } from "../src/lib/state";
@@ -205,6 +205,12 @@ describe("phases", () => {
 });
 
 const ANSWER: LayersAnswer = { question: QUESTION, passage: PASSAGE, basis: "layer", answer: { text: "The old keeper", start: 0, end: 14 }, answer_from: "minilm-qa", models: [model("minilm"), model("minilm-qa", 3)], notes: [] };
+
+it("what is noted of a model that is not shown is not said", () => {
+  const notes = ["the vocabulary of minilm has no piece for '🐱'", "the vocabulary of minilm-qa has no piece for '🐱'", "the text is long"];
+  expect(notesOf({ ...ANSWER, notes }, ["minilm"])).toEqual([notes[0], notes[2]]);
+  expect(notesOf({ ...ANSWER, notes }, ["minilm-qa", "minilm"])).toEqual(notes);
+});
 
 describe("words", () => {
   it("say what a number means", () => {

@@ -304,6 +304,12 @@ def test_one_two_or_three_models_without_asking_again(page: Page, lab: str):
     expect(panel(page, "minilm-qa")).to_be_visible()
 
 
+def test_what_a_vocabulary_lacks_is_said_of_the_models_that_are_shown(page: Page, lab: str):
+    text = urlencode({"layersExample": "", "layersQuestion": "Who sat?", "layersPassage": "🐱 sat."})
+    room = opened(page, f"{lab}{ROOM}&{text}&layersModels=minilm-qa")
+    expect(room.get_by_text("has no piece for")).to_have_text(re.compile("of minilm-qa has"))
+
+
 def test_where_no_model_answers_the_examples_answer_is_marked_and_that_is_said(page: Page, lab: str):
     opened(page, lab + ROOM + "&layersExample=errand")
     found = said("errand")
