@@ -7,6 +7,7 @@ import { disagreement } from "../src/lib/compare";
 import { csv } from "../src/lib/csv";
 import { svg, wrapped } from "../src/lib/figure";
 import { compared, enlarged, opening, withFilters } from "../src/lib/filters";
+import { sentence } from "../src/lib/notes";
 import { page } from "../src/lib/page";
 import { canonical, type Field, fieldsOf, presetOf, withoutDefaults, wrong } from "../src/lib/schema";
 import { boundaries, heaviest, shownAfter } from "../src/lib/segments";
@@ -192,4 +193,10 @@ describe("turns", () => {
     await Promise.all(all);
     expect(told).toEqual(["first", "second"]);
   });
+});
+
+it("notes are sentences, and names stay as they are", () => {
+  expect(sentence("the vocabulary of minilm has no piece for '🐱'")).toBe("The vocabulary of minilm has no piece for '🐱'.");
+  expect(sentence("minilm would say that the passage does not answer this.")).toBe("minilm would say that the passage does not answer this.");
+  expect(sentence("theirs")).toBe("theirs.");
 });

@@ -266,6 +266,7 @@ def test_the_effect_of_heads_stands_beside_what_attention_suggests(page: Page, l
         panel.get_by_role("button", name=f"Layer 5, head 2: effect {bits} bits, attention {share}", exact=True)
     ).to_be_visible()
     expect(panel.locator(".look")).to_contain_text(f"Rank correlation of the two over all heads: {number(found.spearman, 2)} ")
+    expect(panel.get_by_text("The masked word, as the whole encoder has it:")).to_be_visible()
     page.get_by_label("Encoder").select_option("minilm")
     expect(panel.get_by_text("minilm gives no answer that could change. These do:")).to_be_visible()
     panel.get_by_role("button", name="Switch to minilm-qa").last.click()
@@ -478,7 +479,7 @@ def test_failures_have_the_servers_words_and_a_way_on(page: Page, lab: str):
 
 def test_a_word_that_no_piece_is_for_is_named_within_its_panel(page: Page, lab: str):
     panel = opened(page, lab, f"&attentionText={'Kapitän' * 40}")
-    expect(panel.get_by_text("has no piece for")).to_be_visible()
+    expect(panel.get_by_text("has no piece for")).to_contain_text(" tokens of at most 512. The vocabulary of minilm-mlm has")
     assert panel.locator(".main").evaluate("part => part.scrollWidth <= part.clientWidth")
 
 

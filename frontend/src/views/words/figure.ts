@@ -1,6 +1,7 @@
 /** The room as one drawing: every layer small, the chosen one large with its numbers, the chosen pair and the curves. */
 import { legendColours, type Limits, ticks } from "../../lib/colours";
 import { type Drawing, escaped, wrapped } from "../../lib/figure";
+import { sentence } from "../../lib/notes";
 import { number, brief } from "../../lib/numbers";
 import { cellText, colour, css, decimals, dividesOf, GREY, inkOn, layerOf, legendNotes, limits, marked, orderOf, pairOf, type Shown, verdict } from "../../lib/words";
 import type { WordsState } from "../../lib/states/words";
@@ -32,7 +33,7 @@ export function figure(shown: Shown, state: WordsState, heading: string, version
   y += 2;
   write(verdict(answer).text, 14);
   write(`${answer.rule}; random words over ${answer.reference_tokens} tokens of ${answer.reference}; Pellucid ${version}`, 13, { fill: FAINT });
-  for (const note of answer.notes) write(note, 13, { fill: "#7a4b00" });
+  for (const note of answer.notes) write(sentence(note), 13, { fill: "#7a4b00" });
   y += 12;
 
   const columns = Math.floor((WIDTH - 2 * MARGIN + 18) / (THUMB + 18));
