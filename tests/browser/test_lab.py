@@ -288,6 +288,15 @@ def test_superpixels_kept_or_removed_change_what_the_network_says(page: Page, la
     )
 
 
+def test_a_link_to_a_class_that_the_network_has_not_says_so(page: Page, lab: str):
+    page.goto(f"{lab}?target=99999&method=edges")
+    question = page.get_by_role("heading", level=2)
+    expect(question).to_have_text("What in the picture speaks for class 99999, which imagenet does not have?")
+    expect(cell(page, "edges")).to_contain_text("no class 99999; the network has 1000, from 0")
+    page.goto(f"{lab}?target=967&against=99999&method=edges")
+    expect(question).to_have_text("Why espresso rather than class 99999, which imagenet does not have?")
+
+
 def test_ones_own_picture_and_what_is_none(page: Page, lab: str, tmp_path: Path):
     page.goto(lab)
     mapped(page, "grad cam")
