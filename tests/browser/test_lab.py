@@ -55,6 +55,8 @@ def test_on_opening_image_0_is_explained_at_once_and_nothing_jumps(page: Page, l
         "window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) "
         "if (!e.hadRecentInput) window.shift += e.value }).observe({ type: 'layout-shift', buffered: true })"
     )
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(lab)
     found = mapped(page, "grad cam")
     label = pl.load("imagenet").predict(pl.load("imagenet").read("observation:0"), top=1)[0][0].label
@@ -64,6 +66,7 @@ def test_on_opening_image_0_is_explained_at_once_and_nothing_jumps(page: Page, l
     expect(found.locator(".trust .verdict")).to_have_text(re.compile("holds up|no better|does not depend|little to|has not"))
     assert page.evaluate("window.shift") < 0.05
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not errors
 
 
 def test_a_value_under_the_cross_is_brief_and_where_a_pointer_rests_has_the_digits_that_python_prints(page: Page, lab: str):

@@ -1,5 +1,4 @@
 /** The course on a running server: every route of it that a student meets, and what comes back. */
-import { Refused } from "./lab";
 import { ask, json } from "./live";
 
 /** The same text by language: `en`, `zh-TW`. */
@@ -119,12 +118,7 @@ const UNANSWERED = 15_000;
 export class CourseApi {
   /** null where the lab holds no course. */
   async find(): Promise<Course | null> {
-    try {
-      return await this.course();
-    } catch (error) {
-      if (error instanceof Refused && error.status === 404) return null;
-      throw error;
-    }
+    return (await this.get<Course | undefined>("")) ?? null;
   }
   course(): Promise<Course> {
     return this.get("");

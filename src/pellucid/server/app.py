@@ -145,9 +145,17 @@ def make_app(
         app.include_router(routes, prefix="/api")
     if course is None:  # what the members of a course handed in is nobody else's to see or to remove
         app.include_router(_uploads(lab), prefix="/api")
+        _no_course(app)
     _page(app, lab)
     _describe(app)
     return app
+
+
+def _no_course(app: FastAPI) -> None:
+    @app.get("/api/course", include_in_schema=False)
+    def no_course() -> Response:
+        """Nothing, which is no error: a browser would log one whenever the page is opened."""
+        return Response(status_code=204)
 
 
 def _describe(app: FastAPI) -> None:
