@@ -96,6 +96,12 @@ def test_a_student_joins_by_an_invitation_answers_and_has_a_receipt(page: Page, 
     checked = room.course.check_receipt(receipt)
     assert checked is not None
     assert (checked["question"], sorted(checked["selected"])) == ("share", ["a", "b"])
+    page.goto(link)  # while it goes on: the code was used, and is dropped
+    expect(page).not_to_have_url(re.compile("invitation"))
+    expect(page.get_by_text("This link invites somebody")).to_have_count(0)
+    page.goto(f"{room.address}?view=course&courseQuestion=share&invitation={room.invitation()}")
+    expect(page.get_by_text("To use it, log out first")).to_be_visible()
+    page.goto(f"{room.address}?view=course&courseQuestion=share")
     page.get_by_role("button", name="Receipts").click()
     rows = page.get_by_role("row")
     expect(rows).to_have_count(3)
