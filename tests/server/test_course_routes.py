@@ -94,7 +94,9 @@ def test_behind_https_the_cookie_goes_by_nothing_else(tmp_path):
         assert room.stranger.post("/sessions", body, headers=proxied).status_code == 200
         for origin in ("http://exam.example.edu", "https://exam.example.edu:444", "https://example.edu", "null"):
             assert room.stranger.post("/sessions", body, headers={**headers, "origin": origin}).status_code == 403, origin
-        assert room.stranger.get("", headers={"host": "other.example.edu"}).status_code == 421
+        other = room.stranger.get("", headers={"host": "other.example.edu"})
+        assert other.status_code == 421
+        assert other.json()["detail"].endswith("a course is served under that name by --public-name other.example.edu")
         assert room.stranger.get("", headers={"host": "exam.example.edu"}).status_code == 200
 
 

@@ -8,6 +8,7 @@ changes something has to come from our own page; and on any other address everyt
 import asyncio
 import hmac
 import json
+import shlex
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, final
@@ -98,7 +99,8 @@ class Guard:
         public = _name(host) in self._names
         if self._token is None and not public and _name(host) not in LOCAL:
             known = ", ".join(["localhost", "127.0.0.1", *sorted(self._names)])
-            return 421, f"this lab answers to {known}, not to {host[:80]!r}"
+            cure = f"; a course is served under that name by --public-name {shlex.quote(host[:80])}" if host else ""
+            return 421, f"this lab answers to {known}, not to {host[:80]!r}{cure}"
         changes = scope["method"] not in READING
         origin = headers.get("origin")
         scheme = "https" if public and self._https else scope.get("scheme", "http")
