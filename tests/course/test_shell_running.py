@@ -94,6 +94,12 @@ def test_a_term(folder: Path) -> None:
 
     kept = run(folder, "backup", "one.backup")
     assert kept.stdout == "one.backup: 3 members, 2 saves, 2 versions of the key\n"
+    before = (folder.parent / "one.backup").read_bytes()
+    over = run(folder, "backup", "one.backup")
+    assert over.returncode == 2
+    assert "one.backup is there already; name another file, or --force to replace it" in " ".join(over.stderr.split())
+    assert (folder.parent / "one.backup").read_bytes() == before
+    assert run(folder, "backup", "one.backup", "--force").stdout == kept.stdout
     restored = shell("course", "restore", "one.backup", "again", cwd=folder.parent)
     assert restored.returncode == 0, restored.stderr
     assert shell("course", "status", "again", cwd=folder.parent).stdout == run(folder, "status").stdout

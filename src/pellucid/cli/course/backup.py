@@ -11,12 +11,15 @@ from pellucid.cli.course.opening import FOLDER, opened, url_flag
 @click.command(params=[url_flag, json_flag], epilog="Example: pellucid course backup xai xai-monday.backup")
 @click.argument("folder", type=FOLDER)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def backup(folder: Path, file: Path, url: str | None, as_json: bool) -> None:
+@click.option("--force", is_flag=True, help="Replace FILE where it is there.")
+def backup(folder: Path, file: Path, force: bool, url: str | None, as_json: bool) -> None:
     """Write members, answers, keys and scores into FILE, while the course goes on.
 
     The file is one moment of the course, has a checksum, and restores into SQLite and PostgreSQL alike. Whoever has it has the
     key. The author's own files (course.yaml, pictures, evidence) are not in it.
     """
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} is there already; name another file, or --force to replace it")
     with opened(folder, url) as course:
         counts = course.database.backup(file)
     if as_json:
