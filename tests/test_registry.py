@@ -73,6 +73,11 @@ def test_an_unknown_name_is_answered_with_the_near_and_the_known_ones() -> None:
     many = [f"class {i}" for i in range(1000)]
     assert "known:" not in unknown("class", "clas 1", many)
     assert "did you mean 'class 1'" in unknown("class", "clas 1", many)
+    layers = [f"_Blocks.{n}._conv" for n in range(50)]
+    assert (
+        unknown("layer", "x4", layers)
+        == "no layer named 'x4'; nearest of 50: _Blocks.4._conv, _Blocks.49._conv, _Blocks.48._conv"
+    )
 
 
 def test_a_registry_loads_its_package_at_the_first_look_and_refuses_a_second_entry() -> None:

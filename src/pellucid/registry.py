@@ -37,11 +37,18 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     known = list(known)
     word = re.compile(rf"\b{re.escape(str(name).strip())}\b", re.IGNORECASE)
     holding = [k for k in known if word.search(k)][:5] if str(name).strip() else []
-    near = difflib.get_close_matches(str(name).lower(), [k.lower() for k in known], n=3, cutoff=0.5)
-    near = holding or list(dict.fromkeys(k for n in near for k in known if k.lower() == n))[:3]
+    near = holding or _alike(str(name), known, 0.5)
     hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
     listed = f"; known: {', '.join(known)}" if len(known) <= 40 else ""
+    if not hint and not listed:
+        listed = f"; nearest of {len(known):,}: {', '.join(_alike(str(name), known, 0.0))}"
     return f"no {kind} named {name!r}{hint}{listed}"
+
+
+def _alike(name: str, known: list[str], cutoff: float) -> list[str]:
+    """The three names that are spelled most like it."""
+    near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=3, cutoff=cutoff)
+    return list(dict.fromkeys(k for n in near for k in known if k.lower() == n))[:3]
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
