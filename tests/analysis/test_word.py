@@ -90,6 +90,12 @@ def test_a_place_that_is_not_there_is_an_error_that_helps(place: object, message
         find("A Pineapple, and apples", place)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.parametrize(("word", "other"), [("boat", "last"), ("banana", "an")])
+def test_a_word_that_has_half_of_the_letters_is_not_near(word: str, other: str) -> None:
+    with pytest.raises(ValueError, match=rf"no word '{word}' in .*; its words: '{other}', 'day'"):
+        find(f"{other} day", word)
+
+
 def test_the_tokens_over_a_word_are_all_its_pieces(tiny: pl.TextEncoder) -> None:
     tokens = tiny.read(["He reads, she rereads."])
     chosen = choose(tokens, 0, "rereads")

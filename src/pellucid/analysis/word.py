@@ -245,7 +245,7 @@ def _hint(text: str, word: str) -> str:
         else:
             at += 1
     inside = [w for w in words if word.casefold() in w.casefold()]
-    near = difflib.get_close_matches(word.casefold(), [w.casefold() for w in words], n=3, cutoff=0.5)
+    near = difflib.get_close_matches(word.casefold(), [w.casefold() for w in words], n=3, cutoff=0.6)
     shown = list(dict.fromkeys([*inside, *(w for n in near for w in words if w.casefold() == n)]))[:4]
     if shown:
         return f"; near it: {', '.join(map(repr, shown))}. A part of a word is chosen by its characters, (start, end)"
