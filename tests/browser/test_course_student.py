@@ -415,7 +415,7 @@ def test_in_chinese_and_kept_so(page: Page, room: Classroom):
     expect(page.get_by_role("heading", name="第 2 題，共 4 題")).to_be_visible()
     expect(page.get_by_text("share 的敘述何者正確？")).to_be_visible()
     page.get_by_role("checkbox", name="share 選項甲").click()
-    expect(line(page)).to_contain_text(re.compile(r"已於 \d\d:\d\d:\d\d 儲存"))
+    expect(line(page)).to_contain_text(re.compile(r"已於 \d\d:\d\d:\d\d 儲存，\s*收據"))
     expect(page.locator(".course")).to_have_attribute("lang", "zh-TW")
     page.goto(f"{room.address}?view=course&courseQuestion=share")  # without the language in the link
     expect(page.get_by_text("已作答 1 題，共 4 題")).to_be_visible()
