@@ -63,6 +63,12 @@ def not_written(a: Any, b: Any) -> Any:
     raise NotImplementedError
 
 
+def asserts(a: Any, b: Any, least: int = 0) -> Any:
+    if a.shape != b.shape or a.size < least:
+        raise AssertionError  # subtle: what an assert raises; pytest would give its own a text
+    return right_cosine(a, b)
+
+
 def in_place(a: Any, b: Any) -> Any:
     a /= np.linalg.norm(a)
     b /= np.linalg.norm(b)
@@ -75,6 +81,8 @@ COSINES: dict[str, tuple[Any, str]] = {
     "nothing returned": (lambda a, b: None, "gave nothing back; end your function with return"),
     "an ellipsis": (lambda a, b: ..., "gave nothing back"),
     "other parameters": (lambda a: 1.0, "ended in TypeError"),
+    "an assert": (asserts, "ended in AssertionError; two vectors of different lengths"),
+    "an assert of what holds not": (lambda a, b: asserts(a, b, 9), r"ended in AssertionError\. "),
     "an array": (lambda a, b: a * b, r"gave an array of shape \(2,\); return one number"),
     "a text": (lambda a, b: "much", "gave 'much', a text; return one number"),
     "in place": (in_place, "changed the vectors that it was given"),

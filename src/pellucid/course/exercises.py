@@ -131,7 +131,7 @@ def _number(own: Callable[..., Any], which: str, a: np.ndarray, b: np.ndarray) -
     except NotImplementedError:
         raise Wrong("nothing is written yet; put the formula between the marks.") from None
     except Exception as error:  # whatever a student's function may raise
-        raise Wrong(f"{which} ended in {type(error).__name__}: {error}.") from None
+        raise Wrong(f"{which} ended in {_said(error)}.") from None
     if value is None or value is Ellipsis:
         raise Wrong(f"{which} gave nothing back; end your function with return and a number.")
     if not (np.array_equal(left, a) and np.array_equal(right, b)):
@@ -180,8 +180,13 @@ def _must_refuse(own: Callable[..., Any], which: str, a: np.ndarray, b: np.ndarr
     except ValueError:
         return
     except Exception as error:  # whatever a student's function may raise
-        raise Wrong(f"{which} ended in {type(error).__name__}: {error}; {cure}") from None
+        raise Wrong(f"{which} ended in {_said(error)}; {cure}") from None
     raise Wrong(f"{which} gave {value!r:.60}; {cure}")
+
+
+def _said(error: Exception) -> str:
+    """As a traceback ends: an assert without a text has its name alone."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _alike(one: float, other: float) -> bool:
