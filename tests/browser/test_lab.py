@@ -117,6 +117,7 @@ def test_a_place_in_line_is_told_only_while_it_is_kept_up_to_date(page: Page, la
     expect(cell(page, "occlusion").locator(".phase")).to_have_text("in line")
     expect(cell(page, "grad cam").locator(".phase")).to_have_text("in line")
     cell(page, "smoothgrad").get_by_role("button", name="Cancel smoothgrad").click()
+    expect(cell(page, "smoothgrad")).to_have_attribute("data-phase", "cancelled")  # else it would be in everybody's way
 
 
 def test_a_link_brings_back_exactly_what_was_seen(page: Page, lab: str):
