@@ -313,7 +313,7 @@ def test_what_activations_have_is_not_looked_for_in_an_encoder_without_a_word(ti
 @pytest.mark.parametrize("head", ["ForTokenClassification", "ForMultipleChoice", "ForNextSentencePrediction"])
 def test_a_head_that_is_not_read_is_said_to_be_left_out(head: str, tmp_path: Path) -> None:
     folder = encoders.written(tmp_path / "it", head=head)
-    with pytest.warns(pl.TextWarning, match=f"is a Bert{head}, whose head is not read: only heads that answer questions"):
+    with pytest.warns(pl.TextWarning, match=f"is of Bert{head}, whose head is not read: only heads that answer questions"):
         encoder = load_encoder(str(folder))
     assert not any((encoder.answers_questions, encoder.fills_masks, encoder.classifies))
 

@@ -57,8 +57,8 @@ def _module(place: str, config: Any, local: bool) -> nn.Module:
     auto = next((kind for ending, kind in kinds.items() if said.endswith(ending)), AutoModel)
     if auto is AutoModel and ("For" in said or "Head" in said):
         warnings.warn(
-            f"{place!r} is a {said}, whose head is not read: only heads that answer questions, guess masked words or put texts "
-            "into classes are. The encoder below it is",
+            f"{place!r} is of {said}, whose head is not read: only heads that answer questions, guess masked words or put "
+            "texts into classes are. The encoder below it is",
             TextWarning,
             stacklevel=5,
         )
