@@ -20,12 +20,10 @@ STEPS = "steps"
 image whose turn has not come."""
 UNANSWERED = "unanswered"
 """The note that says how many images those are."""
+UNKNOWN = -1
+"""The target of such an image where the predicted class was asked for: none was predicted."""
 TOGETHER = "together"
 """The extra that says then how many images were explained together with each, itself among them."""
-
-
-UNKNOWN = -1
-"""The target of such an image where the predicted class was asked for: it was never predicted either."""
 
 
 def unanswered_notes(missing: int, images: int) -> dict[str, str]:

@@ -298,9 +298,9 @@ def class_labels(encoder: TextEncoder, *, several: bool = False) -> list[str]:
     named = {int(number): str(label) for number, label in config.id2label.items()}
     # subtle: the configuration counts names, which may be fewer than logits
     labels = [named.get(n, str(n)) for n in range(int(getattr(module, "num_labels", config.num_labels)))]
-    if several and encoder.labels:
+    if several and encoder.multi_label:
         return labels
-    if len(labels) < 2 or encoder.labels:
+    if len(labels) < 2 or encoder.multi_label:
         what = "a single logit" if len(labels) < 2 else "several classes at once"
         raise ValueError(f"the head of {encoder.name} has {what}; what is explained is one class among two or more")
     return labels

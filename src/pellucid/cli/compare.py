@@ -1,7 +1,6 @@
 """`pellucid compare WORD SENTENCE...`"""
 
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +51,6 @@ def compare(
     from pellucid.analysis.senses import example, senses, separation
     from pellucid.analysis.similarity import compare as compare_now
     from pellucid.models.load import load_encoder
-    from pellucid.models.text import TextWarning
     from pellucid.pictures.compare import draw
     from pellucid.render.figures import save
 
@@ -72,12 +70,7 @@ def compare(
     with progress(float(len(kinds)), f"reading with {enc.name}") as advance:
         for done, kind in enumerate(kinds):
             try:
-                with warnings.catch_warnings():
-                    if done:  # what is to be said of the texts has been said
-                        warnings.simplefilter("ignore", TextWarning)
-                    made[kind] = compare_now(
-                        enc, sentences, places, metric=metric, layer=number, pooling=pooling, correction=kind
-                    )
+                made[kind] = compare_now(enc, sentences, places, metric=metric, layer=number, pooling=pooling, correction=kind)
             except IndexError as error:
                 raise click.BadParameter(str(error), param_hint="--layer") from None
             if wanted:

@@ -389,15 +389,11 @@ class ImageClassifier:
     def _checked(self, output: Any) -> Tensor:
         logits = logits_of(output)
         if not isinstance(logits, Tensor) or logits.ndim != 2:
-            got, wrap = (
-                f"a {type(output).__name__}",
-                "; if they are in it, wrap the network in a module that returns them alone",
-            )
+            wanted = "expected logits with the axes batch and class, of two classes or more"
             if isinstance(logits, Tensor):
-                got, wrap = f"shape {tuple(logits.shape)}", ""
-            raise ValueError(
-                f"the network gave {got}; expected logits with the axes batch and class, of two classes or more{wrap}"
-            )
+                raise ValueError(f"the network gave shape {tuple(logits.shape)}; {wanted}")
+            wrap = "if they are in it, wrap the network in a module that returns them alone"
+            raise ValueError(f"the network gave a {type(output).__name__}; {wanted}; {wrap}")
         if not all_finite(logits):
             rows = (~torch.isfinite(logits).all(1)).nonzero().flatten().tolist()
             raise ValueError(

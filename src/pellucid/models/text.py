@@ -145,8 +145,8 @@ class TextEncoder:
         return any(kind.__name__.endswith("ForSequenceClassification") for kind in type(self.module).__mro__)
 
     @property
-    def labels(self) -> bool:
-        """Whether, of its classes, any number may hold at once, each with its own sigmoid."""
+    def multi_label(self) -> bool:
+        """Whether any number of its classes may hold at once, each with its own sigmoid."""
         return self.classifies and self.config.problem_type == "multi_label_classification"
 
     @cached_property
@@ -390,8 +390,8 @@ class TextEncoder:
         if getattr(out, "start_logits", None) is not None:
             said = {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
         elif getattr(out, "logits", None) is not None:
-            kind = "labels" if self.labels else "classes" if self.classifies else "words"
-            said = {kind: out.logits.detach().float()}
+            classes = "labels" if self.multi_label else "classes"
+            said = {classes if self.classifies else "words": out.logits.detach().float()}
         for name, value in said.items():
             if not all_finite(value):
                 raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
