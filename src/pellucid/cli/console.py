@@ -1,7 +1,6 @@
 """What every command shares: the model flags, progress on standard error, tables and JSON on standard output."""
 
 import json
-import math
 import re
 import sys
 import warnings
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from pellucid.cli import look_as_usual
+from pellucid.strict_json import finite
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,16 +82,7 @@ def numbers(parts: Iterable[str], what: str, hint: str, example: str) -> list[in
 
 def print_json(document: object) -> None:
     """Strict JSON: what is not a number becomes null."""
-    click.echo(json.dumps(_finite(document), ensure_ascii=False, indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """The same without NaN and infinite numbers, which JSON has not: None in their places."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
+    click.echo(json.dumps(finite(document), ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, final
 
 from pellucid.analysis.corpus import Corpus, Histogram, histogram, offsets, open_corpus
 from pellucid.registry import UnknownName, unknown
-from pellucid.server.encoded import finite
 from pellucid.server.loaded import Models
 from pellucid.server.warned import warned
+from pellucid.strict_json import finite
 
 if TYPE_CHECKING:
     from pellucid.analysis.corpus import Hit, Word

@@ -2,8 +2,7 @@
 
 import base64
 import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from pellucid.methods.filter_image import FilterImage
 from pellucid.methods.filter_maps import Excitements, FilterMaps, Patch
 from pellucid.models.image import ImageClassifier
 from pellucid.pictures.images import scale_of
+from pellucid.strict_json import finite
 
 THUMBNAIL = 28
 """Places of a layer's thumbnail, at most, along a side."""
@@ -115,14 +115,3 @@ def png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)  # subtle: four times as fast as the default, and a tenth larger
     return buffer.getvalue()
-
-
-def finite(value: Any) -> Any:
-    """The same with None for every number that is not finite, and lists for tuples."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return value

@@ -41,9 +41,10 @@ from pellucid.server.bodies import (
     TextBody,
     TokenScoresBody,
 )
-from pellucid.server.encoded import finite, packed
+from pellucid.server.encoded import packed
 from pellucid.server.loaded import Models
 from pellucid.server.warned import warned
+from pellucid.strict_json import finite
 from pellucid.token_trust import token_trust
 
 STATISTICS = {
