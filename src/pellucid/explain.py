@@ -1,6 +1,6 @@
 """`explain` and `measure`: the one place where model, source, method or metric, and limits meet."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,6 @@ from pellucid.methods import methods
 from pellucid.metrics import Metric, metrics
 from pellucid.models.image import ImageClassifier, Target
 from pellucid.models.load import load_classifier
-from pellucid.registry import OptionValue
 from pellucid.request import Request
 from pellucid.store import Record
 from pellucid.stream import Method, bounded, drain
@@ -89,14 +88,8 @@ def explain_stream(
     if target is not None or deadline is None or against is not None:
         indices = model.targets(images, target)
         _check_contrast(model, indices)
-    view: dict[str, OptionValue] = {}
-    if preset is not None:
-        view = dict(chosen.preset(preset).view)
-        options = {**chosen.preset(preset).options, **options}
-    options = {name: by_name(chosen, name, value) for name, value in options.items()}
-    options = for_contrast(chosen, options) if model.against is not None else options
-    if tolerance is not None:
-        options = {**chosen.budget(), **options}
+    view = {} if preset is None else chosen.preset(preset).view
+    options = settled(chosen, options, preset=preset, tolerance=tolerance, contrast=model.against is not None)
     stream = answers(
         chosen, model, images, indices, options,
         tolerance=tolerance, margin=chosen.margin, deadline=deadline, since=start, cancelled=cancelled,
@@ -148,6 +141,21 @@ def _check_contrast(model: ImageClassifier, target: Tensor) -> None:
             f"target and against are both {model.labels[model.against]!r} for image {same[0]}: the difference of the two is 0 "
             "everywhere; name two classes"
         )
+
+
+def settled(
+    method: Method[..., Attribution],
+    options: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    tolerance: float | None = None,
+    contrast: bool = False,
+) -> dict[str, Any]:
+    """The options that are asked for when these are given beside a preset, a tolerance, or a class to set against."""
+    preset_options = {} if preset is None else method.preset(preset).options
+    options = {name: by_name(method, name, value) for name, value in {**preset_options, **options}.items()}
+    options = for_contrast(method, options) if contrast else options
+    return options if tolerance is None else {**method.budget(), **options}
 
 
 def by_name(method: Method[..., Attribution] | Metric[...], option: str, value: Any) -> Any:

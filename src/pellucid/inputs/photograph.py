@@ -5,6 +5,7 @@ import hashlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -36,6 +37,20 @@ def photographs() -> list[dict[str, str]]:
     return [row | {"path": str(folder / row["file"])} for row in rows]
 
 
+@dataclass(frozen=True)
+class PictureFile:
+    """A file that holds a picture, read where it was found: elsewhere its name may stand for nothing."""
+
+    name: str
+    """What a Request calls it."""
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, source: str) -> "PictureFile":
+        """The file of that name. OSError or ValueError for a name that `open_photograph` refuses."""
+        return cls(source, _file(source).read_bytes())
+
+
 @cache
 def observation_paths() -> tuple[Path, ...]:
     """The ten observation images, marked 0 to 9."""
@@ -50,6 +65,8 @@ def remember(source: object) -> str:
     """A name, `sha256:...`, under which `open_photograph` finds what was handed in, in this process; the last 64 are kept."""
     if isinstance(source, str | Path):
         return str(source)
+    if isinstance(source, PictureFile):
+        return source.name
     array = _array(source) if isinstance(source, torch.Tensor) else np.asarray(source)
     digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
     name = f"sha256:{digest}"
@@ -106,16 +123,18 @@ def central(width: int, height: int, size: tuple[int, int], crop: float = 1.0, f
 def open_photograph(source: object) -> tuple[Image.Image, str]:
     """The picture in RGB, upright, and a name for it.
 
-    Takes a path, `observation:N`, a `sha256:` name, the bytes of a file, PIL, NumPy (height width 3, or height width; uint8, or
-    float in [0, 1]) or a tensor (channel height width; uint8, or float in [0, 1]). Alpha is laid on white, 16 bits become 8,
-    CMYK is converted without a profile, one channel becomes three: each with an ImageWarning, except the last. ValueError for
-    everything else.
+    Takes a path, `observation:N`, a `sha256:` name, the bytes of a file, with its name or without, PIL, NumPy (height width 3,
+    or height width; uint8, or float in [0, 1]) or a tensor (channel height width; uint8, or float in [0, 1]). Alpha is laid on
+    white, 16 bits become 8, CMYK is converted without a profile, one channel becomes three: each with an ImageWarning, except
+    the last. ValueError for everything else.
     """
     if isinstance(source, str | Path):
         return _from_path(str(source))
     if isinstance(source, Image.Image):
         _check_size(*source.size, "the image")
         return _as_rgb(source, "the image"), "image"
+    if isinstance(source, PictureFile):
+        return decode(BytesIO(source.content), repr(source.name)), Path(source.name).name
     if isinstance(source, bytes):
         return decode(BytesIO(source), "what these bytes hold"), "picture"
     if isinstance(source, torch.Tensor):
@@ -128,10 +147,15 @@ def open_photograph(source: object) -> tuple[Image.Image, str]:
 
 
 def _from_path(source: str) -> tuple[Image.Image, str]:
-    if not source:
-        raise ValueError("the name of the picture is empty; give a file, or observation:0 to observation:9")
     if source.startswith("sha256:"):
         return open_photograph(recall(source))
+    path = _file(source)
+    return decode(path, repr(source)), path.name
+
+
+def _file(source: str) -> Path:
+    if not source:
+        raise ValueError("the name of the picture is empty; give a file, or observation:0 to observation:9")
     path = _shipped(source) if source.startswith("observation:") else Path(source)
     if not path.exists():
         pattern = "" if set("*?[").isdisjoint(source) else "; a pattern is for the shell: leave out its quotation marks"
@@ -140,7 +164,7 @@ def _from_path(source: str) -> tuple[Image.Image, str]:
         raise IsADirectoryError(
             f"{source!r} is a folder; name the pictures in it, such as sorted(pathlib.Path({source!r}).glob('*.jpg'))"
         )
-    return decode(path, repr(source)), path.name
+    return path
 
 
 def decode(file: Path | BytesIO, what: str, most: int = MAX_PIXELS) -> Image.Image:
