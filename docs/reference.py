@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
 
 import pellucid as pl
+from pellucid.batch.rows import COLUMNS, SCHEMA
 from pellucid.cli import COMMANDS, group
 from pellucid.cli.listing import paper, values_of
 from pellucid.models.load import catalog
@@ -20,6 +22,7 @@ Made from the code by `make docs`; a test fails when it lags behind.
 - [Methods](#methods)
 - [Metrics](#metrics)
 - [Models](#models)
+- [Rows of a batch](#rows-of-a-batch)
 - [Shell](#shell)
 """
 
@@ -54,6 +57,14 @@ def sections() -> Iterator[str]:
     yield table(("model", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["models"].items()])
     yield table(("encoder of text", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["encoders"].items()])
     yield table(("architecture", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["architectures"].items()])
+    yield (
+        "## Rows of a batch\n\n`pl.batch(sources, folder, methods=...)`, or `pellucid batch SOURCE... --method NAME --out FOLDER`, "
+        "writes Parquet files with these columns.\n"
+    )
+    rows = [
+        (f"`{field.name}`", f"{kind(field.type)}{' or none' if field.nullable else ''}", COLUMNS[field.name]) for field in SCHEMA
+    ]
+    yield table(("column", "type", "what it holds"), rows)
     yield "## Shell\n"
     context = click.Context(group, info_name="pellucid", **group.context_settings)
     yield f"```text\n{group.get_help(context)}\n```\n"
@@ -71,6 +82,11 @@ def entry(name: str, of: Any, about: str = "") -> Iterator[str]:
         (f"`{k}`", f"`{values_of(o)}`".replace("|", "\\|"), f"`{o['default']!r}`", o["description"]) for k, o in options.items()
     ]
     yield table(("option", "values", "default", "meaning"), rows) if rows else "No options.\n"
+
+
+def kind(of: pa.DataType) -> str:
+    """The type of a column, in short."""
+    return f"list of {kind(of.value_type)}" if pa.types.is_list(of) else str(of)
 
 
 def helps(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pellucid.analysis.token_scores import TokenScores as TokenScores
     from pellucid.analysis.token_scores import token_scores as token_scores
     from pellucid.attribution import Attribution as Attribution
+    from pellucid.batch.run import Batch as Batch
+    from pellucid.batch.run import batch as batch
     from pellucid.benchmark import Grades as Grades
     from pellucid.benchmark import benchmark as benchmark
     from pellucid.benchmark import benchmark_text as benchmark_text
@@ -98,6 +100,7 @@ _WHERE = {
     "Answer": "analysis.answers",
     "Attention": "analysis.attention",
     "Attribution": "attribution",
+    "Batch": "batch.run",
     "Blank": "analysis.answers",
     "Comparison": "analysis.similarity",
     "Corpus": "analysis.corpus",
@@ -138,6 +141,7 @@ _WHERE = {
     "answer": "analysis.answers",
     "attend": "analysis.attention",
     "attention_flow": "analysis.rollout",
+    "batch": "batch.run",
     "beats_images": "methods.filter_maps",
     "benchmark": "benchmark",
     "benchmark_text": "benchmark",

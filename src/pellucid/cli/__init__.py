@@ -12,6 +12,7 @@ import click
 
 COMMANDS = {
     "explain": ("pellucid.cli.explain:explain", "Explain pictures by a method: a picture and a record of each."),
+    "batch": ("pellucid.cli.batch:batch", "Explain many pictures by several methods: a table of maps."),
     "filters": ("pellucid.cli.filters:filters", "Show what a layer's filters respond to most."),
     "lab": ("pellucid.cli.lab:lab", "Look at explanations in the browser."),
     "report": ("pellucid.cli.report:report", "Explain pictures by all five approaches, as one HTML file."),

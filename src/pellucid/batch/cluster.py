@@ -1,0 +1,128 @@
+"""A batch on Ray: a few pictures a task, a processor a task. https://docs.ray.io"""
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from pellucid.batch.plan import TOGETHER, Settings, grouped
+from pellucid.batch.work import Answered, Chunk, Failure, answers
+from pellucid.models.image import Engine, ImageClassifier
+from pellucid.models.load import load_classifier
+from pellucid.models.load_code import is_code
+from pellucid.registry import Contradiction
+from pellucid.request import Request
+
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+}
+"""Of the processes that explain: threads do not spin, and freed memory is kept for the next pass."""
+RETRIES = 2
+"""How often a task is tried again whose process died."""
+AHEAD = 2
+"""Tasks handed in for each processor, so that none waits for this process."""
+STORE = 512 * 2**20
+"""Bytes of shared memory of a cluster of our own, which holds what is on its way: files of pictures there, rows back."""
+
+Sent = Mapping[str, Any]
+"""By name, a network: the reference of what was put into the cluster's store, or of code the name, since it is made there."""
+
+
+def on_ray(
+    models: Mapping[str, ImageClassifier], requests: Sequence[Request], settings: Settings, records: bool
+) -> Generator[Answered | Failure, None, None]:
+    """The answers in the order in which they come. ValueError where Ray is not installed."""
+    ray = _ray()
+    ours = _connect(ray)
+    running: dict[Any, Chunk] = {}
+    try:
+        sent = {name: name if is_code(name) else ray.put(_unused(model)) for name, model in models.items()}
+        task = ray.remote(num_cpus=1, max_retries=RETRIES, runtime_env={"env_vars": ENVIRONMENT})(_answered)
+        processors = _processors(ray)
+        size = max(1, min(TOGETHER, len(requests) // (2 * processors)))
+        waiting = [*grouped(requests, size)][::-1]
+        again: list[Chunk] = []
+        while waiting or again or running:
+            while (waiting or again) and len(running) < AHEAD * _processors(ray):
+                if again:
+                    chunk = again.pop()
+                else:
+                    chunk, unread = Chunk.read(waiting.pop())
+                    yield from unread
+                if chunk.requests:
+                    running[task.remote(sent, chunk, settings, records)] = chunk
+            done, _ = ray.wait(list(running), num_returns=1) if running else ([], [])
+            for reference in done:
+                chunk = running.pop(reference)
+                try:
+                    yield from ray.get(reference)
+                except Contradiction as error:
+                    raise Contradiction(str(getattr(error, "cause", error))) from None
+                except ray.exceptions.RayError as error:
+                    singles = chunk.one_by_one()
+                    if len(singles) > 1:
+                        again += singles
+                    else:
+                        yield from (Failure(request, _told(error)) for request in chunk.requests)
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+        if ours:
+            ray.shutdown()
+
+
+def _ray() -> ModuleType:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # subtle: read at import; nothing is told to anybody
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("engine='ray' needs Ray, which is not installed: pip install 'pellucid[ray]'") from None
+    return ray
+
+
+def _connect(ray: Any) -> bool:
+    """Whether a cluster had to be made: there was none that this process knows of."""
+    if ray.is_initialized():
+        return False
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False)
+        return True
+    ray.init(
+        num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level="error",
+        object_store_memory=STORE, _node_ip_address="127.0.0.1",
+    )  # fmt: skip
+    return True
+
+
+def _processors(ray: Any) -> int:
+    """Of the cluster as it is now: some grow."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _unused(model: ImageClassifier) -> ImageClassifier:
+    """The same without what it has prepared and remembers."""
+    return replace(model)
+
+
+_here: dict[Any, ImageClassifier] = {}
+"""In a process of the cluster, the networks that it has."""
+
+
+def _answered(sent: Sent, chunk: Chunk, settings: Settings, records: bool) -> list[Answered | Failure]:
+    models = {name: _network(name, sent[name], settings.engine) for name in {r.model for r in chunk.requests}}
+    return list(answers(models, chunk, settings, records))
+
+
+def _network(name: str, sent: Any, engine: Engine) -> ImageClassifier:
+    if sent not in _here:
+        import ray
+
+        _here[sent] = load_classifier(name).on(engine) if isinstance(sent, str) else ray.get(sent)
+    return _here[sent]
+
+
+def _told(error: Exception) -> str:
+    return f"the process that explained it ended: {str(error).splitlines()[0]}"
