@@ -58,11 +58,12 @@ def sections() -> Iterator[str]:
     yield table(("encoder of text", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["encoders"].items()])
     yield table(("architecture", "what it is"), [(f"`{k}`", v["description"]) for k, v in entries["architectures"].items()])
     yield (
-        "## Rows of a batch\n\n`pl.batch(sources, folder, methods=...)`, or `pellucid batch SOURCE... --method NAME --out FOLDER`, "
-        "writes Parquet files with these columns.\n"
+        "## Rows of a batch\n\n`pl.batch(sources, folder, methods=...)`, or `pellucid batch SOURCE... --method NAME --out "
+        "FOLDER`, writes Parquet files with these columns.\n"
     )
     rows = [
-        (f"`{field.name}`", f"{kind(field.type)}{' or none' if field.nullable else ''}", COLUMNS[field.name]) for field in SCHEMA
+        (f"`{field.name}`", f"{kind(field.type)}{' or none' if field.nullable else ''}", COLUMNS[field.name])
+        for field in SCHEMA
     ]
     yield table(("column", "type", "what it holds"), rows)
     yield "## Shell\n"

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -125,6 +126,17 @@ def test_a_process_explains_with_as_many_threads_as_it_has_processors():
         return torch.get_num_threads(), {name: os.environ.get(name) for name in cluster.ENVIRONMENT}
 
     assert ray.get(about.remote()) == (1, cluster.ENVIRONMENT)
+
+
+def test_an_address_where_nobody_answers_is_said_at_once(pictures, network, tmp_path, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setattr(ray, "is_initialized", lambda: False)
+        with pytest.raises(
+            ConnectionError, match=r"no Ray cluster answers at 127.0.0.1:\d+, which RAY_ADDRESS names .*refused"
+        ):
+            pl.batch(pictures, tmp_path / "out", model=network, methods="saliency", engine="ray")
 
 
 def test_without_ray_it_is_said_what_would_do(pictures, network, tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """A batch on Ray: a few pictures a task, a processor a task. https://docs.ray.io"""
 
 import os
+import re
+import socket
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -24,6 +26,8 @@ RETRIES = 2
 """How often a task is tried again whose process died."""
 AHEAD = 2
 """Tasks handed in for each processor, so that none waits for this process."""
+SECONDS = 10
+"""That a cluster's address has to answer."""
 STORE = 512 * 2**20
 """Bytes of shared memory of a cluster of our own, which holds what is on its way: files of pictures there, rows back."""
 
@@ -87,8 +91,17 @@ def _connect(ray: Any) -> bool:
     """Whether a cluster had to be made: there was none that this process knows of."""
     if ray.is_initialized():
         return False
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False)
+    if address := os.environ.get("RAY_ADDRESS"):
+        place = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
+        try:
+            if place:  # subtle: Ray itself would try for minutes
+                socket.create_connection((place[1], int(place[2])), timeout=SECONDS).close()
+            ray.init(log_to_driver=False)
+        except OSError as error:  # Ray's own is a ConnectionError
+            raise ConnectionError(
+                f"no Ray cluster answers at {address}, which RAY_ADDRESS names ({error}); if it asks for a token, set "
+                "RAY_AUTH_MODE=token here, and without RAY_ADDRESS a cluster is made on this machine"
+            ) from None
         return True
     ray.init(
         num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level="error",
