@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -209,6 +210,61 @@ def test_evidence_can_be_cancelled_too(client, monkeypatch):
     assert begun.wait(30)
     client.delete(f"/api/jobs/{id}")
     assert finished(client, id)["state"] == "cancelled"
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_what_a_page_asked_for_is_let_go_a_minute_after_the_page_is_gone(client):
+    jobs = client.app.state.lab.jobs
+    jobs.clock = clock = Clock()
+    here, gone = {"X-Page": "here"}, {"X-Page": "gone"}
+
+    def asked(samples, headers=None):
+        body = question("smoothgrad", options={"samples": samples})
+        return client.post("/api/jobs", json=body, headers=headers).json()["id"]
+
+    first = asked(100_000, gone)
+    running(client, first)
+    waiting, shared, scripts, listened, heard = asked(3, gone), asked(4, gone), asked(5), asked(6, here), asked(7, here)
+    assert asked(4, here) == shared
+    for clock.now in (30.0, 60.0, 90.0, 120.0):  # one job of a page is looked at, and all of its jobs are kept
+        client.get(f"/api/jobs/{first}")
+        client.get(f"/api/jobs/{heard}")
+    assert client.get("/api/jobs").json()["jobs"][-1]["state"] == "running"
+    clock.now = 170.0
+    client.get(f"/api/jobs/{heard}")
+    clock.now = 181.0
+    assert [finished(client, id)["state"] for id in (scripts, shared, listened, heard)] == ["done"] * 4
+    for id in (first, waiting):
+        assert finished(client, id)["state"] == "cancelled"
+        assert finished(client, id)["error"] == "the page that asked for it was gone for 60 s; ask again"
+        assert events(client, id)[-1][1:] == ("cancelled", {"detail": finished(client, id)["error"]})
+    assert asked(3) == waiting  # the page is no part of the question
+    assert finished(client, waiting)["state"] == "done"
+
+
+def test_a_page_that_listens_is_there(client):
+    jobs = client.app.state.lab.jobs
+    jobs.clock = clock = Clock()
+    id = client.post("/api/jobs", json=ENDLESS, headers={"X-Page": "a"}).json()["id"]
+    running(client, id)
+    with ThreadPoolExecutor(1) as thread:
+        told = thread.submit(events, client, id)
+        while not jobs.get(id).listeners:
+            time.sleep(0.01)
+        for clock.now in range(50, 600, 50):
+            while jobs._seen.get("a") != clock.now and not told.done():  # until the stream has looked for what is new
+                time.sleep(0.01)
+        assert client.delete(f"/api/jobs/{id}").status_code == 202
+        assert told.result()[-1][1:] == ("cancelled", {})
 
 
 def test_a_queued_job_is_cancelled_at_once_and_the_others_move_up(client):

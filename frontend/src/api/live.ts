@@ -1,4 +1,5 @@
 /** The lab on a running server. */
+import { sentence } from "../lib/notes";
 import { canonical } from "../lib/schema";
 import { type Lab, Refused, type Running } from "./lab";
 import { Turns } from "./turns";
@@ -29,6 +30,8 @@ export class LiveLab implements Lab {
   private readonly asking = new Turns(1);
   /** What the server still works at for this page. */
   private readonly unfinished = new Set<string>();
+  /** Which page this is: what it asks for is let go when it is killed or loses its network. */
+  private readonly page = Math.random().toString(36).slice(2);
 
   constructor() {
     // a page that is closed must not leave the next one waiting for answers that nobody will see
@@ -134,7 +137,7 @@ export class LiveLab implements Lab {
   private async asked(body: JobBody, tell: (change: Partial<JobView>) => void, stop: AbortSignal, wanted: () => boolean): Promise<Asked | undefined> {
     while (wanted()) {
       try {
-        return await ask<Asked>("/api/jobs", json(body));
+        return await ask<Asked>("/api/jobs", json(body, { "X-Page": this.page }));
       } catch (error) {
         if (error instanceof TypeError && !navigator.onLine) {
           tell({ phase: "waiting", message: "The browser is offline; asking again as soon as it is back." });
@@ -167,7 +170,7 @@ export class LiveLab implements Lab {
       on<Firing>("firing", (firing) => tell({ firing }));
       on<{ text: string }>("note", ({ text }) => tell({ note: text }));
       on("done", () => (tell({ phase: "done" }), end("ended")));
-      on("cancelled", () => (tell({ phase: "cancelled" }), end("ended")));
+      on<{ detail?: string | null }>("cancelled", ({ detail }) => (tell({ phase: "cancelled", message: detail ? sentence(detail) : "" }), end("ended")));
       on<{ detail: string }>("failed", ({ detail }) => (tell({ phase: "failed", message: detail }), end("ended")));
       events.onerror = () => {
         if (stop.aborted) return;
@@ -212,10 +215,10 @@ export const thumbnailsPath = (model: string, source: string): string =>
   `/api/models/${encodeURIComponent(model)}/thumbnails?source=${encodeURIComponent(source)}`;
 export const questionKey = (path: string, body?: object): string => (body ? `${path} ${canonical(body)}` : path);
 
-export const json = (body: object): RequestInit => ({
+export const json = (body: object, headers: Readonly<Record<string, string>> = {}): RequestInit => ({
   method: "POST",
   body: JSON.stringify(body),
-  headers: { "Content-Type": "application/json" },
+  headers: { "Content-Type": "application/json", ...headers },
 });
 
 /** Says "401" whenever the server does not know who asks. */

@@ -1205,7 +1205,13 @@ export interface components {
             top: components["schemas"]["GuessEntry"][];
         };
         /** CancelledEvent */
-        CancelledEvent: Record<string, never>;
+        CancelledEvent: {
+            /**
+             * Detail
+             * @description Why, where nobody cancelled it.
+             */
+            detail?: string | null;
+        };
         /** CanvasAnswer */
         CanvasAnswer: {
             /** Csv */
@@ -7399,7 +7405,10 @@ export interface operations {
     submit_api_jobs_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The page that asks: once it is gone for a minute, so is the job. */
+                "x-page"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };

@@ -364,13 +364,19 @@ def _jobs(lab: Lab) -> APIRouter:
         return id, partial(lab.work.corpus, body), False, lambda: body.name in lab.corpora.names()
 
     @api.post("/jobs", response_model=b.Submitted, status_code=201, responses={200: {"model": b.Submitted}})
-    def submit(request: Request, body: b.JobBody) -> Response:
+    def submit(
+        request: Request,
+        body: b.JobBody,
+        x_page: Annotated[
+            str | None, Header(max_length=40, description="The page that asks: once it is gone for a minute, so is the job.")
+        ] = None,
+    ) -> Response:
         """Starts a job: 201. One that is the same, and waits, runs or is done, is answered with 200 and not done again."""
         id, work, kept, stands = take(body)
         url = f"/api/jobs/{id}"
         if kept and jobs.get(id) is None and lab.results.has(id):
             return said(b.Submitted, {"id": id, "state": "done", "position": None, "url": url})
-        job, new = jobs.submit(id, body.kind, body.model_dump(mode="json"), work, kept=kept, stands=stands)
+        job, new = jobs.submit(id, body.kind, body.model_dump(mode="json"), work, kept=kept, stands=stands, page=x_page)
         lab.wanted.add(id, _who(request), new)
         state, _, head = jobs.look(job)
         answer = {"id": id, "state": state, "position": head["position"], "url": url}

@@ -411,7 +411,7 @@ class DoneEvent(Said):
 
 
 class CancelledEvent(Said):
-    pass
+    detail: str | None = Field(default=None, description="Why, where nobody cancelled it.")
 
 
 class FailedEvent(Said):

@@ -27,6 +27,8 @@ KEEP = 256
 """Jobs that have ended and are still known in memory; those that are done are found in the store ever after."""
 ASKED = 64
 """Questions that may wait to be answered in passing."""
+AWAY = 60.0
+"""Seconds for which a page may be gone: as long as it takes to load it again, or to find the network again."""
 PACE = 0.05
 """Seconds between two steps that are told: more could not be drawn."""
 LIBRARY = (ValueError, KeyError, IndexError, OSError)
@@ -73,6 +75,10 @@ class Job:
         self.seconds = 0.0
         self.started = 0.0
         self.unwanted = False
+        self.why: str | None = None
+        """Why it is not wanted, where nobody said so."""
+        self.pages: set[str | None] = set()
+        """Who asked for it; None is somebody who may come back for it at any time."""
         self.events: dict[str, Event] = {}
         """The newest of each kind, in the order in which they happened."""
         self.listeners: set[Listener] = set()
@@ -103,13 +109,23 @@ class Listener:
 class Jobs:
     """The queue, the worker, and every job that is known."""
 
-    def __init__(self, results: Results, *, queue: int = 32, seconds: int | float = 600.0, keep: int = KEEP) -> None:
-        self.results, self.queue, self.seconds, self._keep = results, queue, seconds, keep
+    def __init__(
+        self,
+        results: Results,
+        *,
+        queue: int = 32,
+        seconds: int | float = 600.0,
+        keep: int = KEEP,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.results, self.queue, self.seconds, self._keep, self.clock = results, queue, seconds, keep, clock
         self._lock = threading.Condition()
         self._asked: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._waiting: deque[Job] = deque()
         self._known: OrderedDict[str, Job] = OrderedDict()
         self._running: Job | None = None
+        self._seen: dict[str | None, float] = {}
+        """When each page last asked about any of its jobs."""
         # subtle: from the clock, so that the numbers go on where a server that was killed left off
         self._numbers = itertools.count(int(time.time() * 1000))
         self._thread: threading.Thread | None = None
@@ -138,19 +154,25 @@ class Jobs:
         *,
         kept: bool = True,
         stands: Callable[[], bool] = lambda: True,
+        page: str | None = None,
     ) -> tuple[Job, bool]:
         """The job of that id, and whether it is a new one; one that waits, runs, or is done and still `stands` is not done
-        again. Busy when the queue is full."""
+        again. With a `page`, it is cancelled once all pages that asked for it are gone (see `look`). Busy when the queue is
+        full."""
         with self._lock:
             if self._closed:
                 raise Busy("the lab is closing")
+            self._seen[page] = self.clock()
+            self._let_go()
             job = self._known.get(id)
             live = job is not None and job.state in ("queued", "running") and not job.unwanted
             if job is not None and (live or (job.state == "done" and stands())):
+                job.pages.add(page)
                 return job, False
             if len(self._waiting) >= self.queue:
                 raise Busy(f"{self.queue} jobs are waiting already; cancel one, or ask again when one is done")
             job = Job(id, kind, body, work, kept)
+            job.pages.add(page)
             self._known[id] = job
             self._known.move_to_end(id)
             self._waiting.append(job)
@@ -168,8 +190,10 @@ class Jobs:
             return [job.head() for job in reversed(self._known.values())]
 
     def look(self, job: Job) -> tuple[State, list[Event], dict[str, Any]]:
-        """State, newest events and head of a job, all of one moment."""
+        """State, newest events and head of a job, all of one moment. The pages that asked for it are still there, since
+        somebody looks: a page listens to few of its jobs at a time, but always to one."""
         with self._lock:
+            self._seen.update(dict.fromkeys(job.pages, self.clock()))
             return job.state, sorted(job.events.values(), key=lambda event: event.number), job.head()
 
     def cancel(self, job: Job) -> None:
@@ -178,8 +202,17 @@ class Jobs:
             job.unwanted = True
             if job in self._waiting:
                 self._waiting.remove(job)
-                self._end(job, "cancelled", {})
+                self._end(job, "cancelled", _reason(job))
                 self._tell_places()
+
+    def _let_go(self) -> None:
+        """Cancels what only pages asked for that are gone."""
+        now = self.clock()
+        self._seen = {page: when for page, when in self._seen.items() if now - when <= AWAY}
+        for job in [*self._waiting, *([] if self._running is None else [self._running])]:
+            if not job.unwanted and None not in job.pages and job.pages.isdisjoint(self._seen):
+                job.why = f"the page that asked for it was gone for {AWAY:g} s; ask again"
+                self.cancel(job)
 
     @contextmanager
     def listening(self, job: Job) -> Iterator[Listener]:
@@ -233,8 +266,9 @@ class Jobs:
             self._lock.wait_for(lambda: self._closed or self._asked or self._waiting)
             if self._closed:
                 return False
+            self._let_go()
             job = None
-            if not self._asked:
+            if not self._asked and self._waiting:
                 job = self._running = self._waiting.popleft()
                 job.state, job.position, job.started = "running", 0, time.monotonic()
                 self._note_event(job, "started", {})
@@ -272,7 +306,7 @@ class Jobs:
                 run.listen()
             data = {"record": f"/api/jobs/{job.id}/record" if job.kept else None}
         except Cancelled:
-            state = "cancelled"
+            state, data = "cancelled", _reason(job)
         except (*LIBRARY, OutOfTime) as error:
             state, data = "failed", {"detail": str(error)}
         except Exception as error:
@@ -322,6 +356,8 @@ class Jobs:
             listener.wake()
 
     def wants(self, job: Job) -> bool:
+        with self._lock:
+            self._let_go()
         return not (self._closed or job.unwanted)
 
 
@@ -423,6 +459,10 @@ def events_of(document: bytes) -> list[Event]:
 def dumps(value: Any) -> bytes:
     """JSON in ASCII. ValueError for NaN and infinity, which JSON has no words for."""
     return json.dumps(value, allow_nan=False).encode()
+
+
+def _reason(job: Job) -> dict[str, Any]:
+    return {} if job.why is None else {"detail": job.why}
 
 
 def _nothing(run: Run) -> None:
