@@ -313,6 +313,28 @@ def test_a_job_ends_at_its_limit_with_the_best_so_far(tmp_path):
         assert "no evidence was gathered" in said["notes"][-1]
 
 
+def test_a_deadline_counts_from_the_reading_of_the_pictures_on(client, monkeypatch):
+    from pellucid.server import work
+
+    read, stream, given = sources.Sources.read, work.explain_stream, []
+
+    def slowly(*asked):
+        time.sleep(0.2)
+        return read(*asked)
+
+    def noted(*asked, deadline, **options):
+        given.append(deadline)
+        return stream(*asked, deadline=deadline, **options)
+
+    monkeypatch.setattr(sources.Sources, "read", slowly)
+    monkeypatch.setattr(work, "explain_stream", noted)
+    for deadline in (50.0, 0.1):
+        said = finished(client, start(client, question("smoothgrad", options={"samples": 2}, deadline=deadline)))
+        assert said["state"] == "done", said
+    assert 0 < given[0] <= 49.8
+    assert 0 < given[1] < 0.01  # the first answer is waited for
+
+
 @pytest.mark.parametrize("kind", [ValueError, RuntimeError])
 def test_a_map_without_evidence_is_kept_and_it_is_said_why(tmp_path, monkeypatch: pytest.MonkeyPatch, kind):
     def fails(*_args: object, **_options: object) -> None:

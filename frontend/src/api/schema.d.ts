@@ -1592,7 +1592,7 @@ export interface components {
             tolerance?: number | null;
             /**
              * Deadline
-             * @description Seconds.
+             * @description Seconds, reading and predicting included.
              */
             deadline?: number | null;
             /**

@@ -201,7 +201,7 @@ class ExplainBody(Body):
     request: Request
     preset: str | None = None
     tolerance: float | None = Field(default=None, gt=0)
-    deadline: float | None = Field(default=None, gt=0, description="Seconds.")
+    deadline: float | None = Field(default=None, gt=0, description="Seconds, reading and predicting included.")
     trust: bool = True
 
 

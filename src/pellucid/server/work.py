@@ -28,6 +28,8 @@ from pellucid.server.sources import Sources, observations
 from pellucid.stream import Method, bounded
 from pellucid.trust import trust
 
+SOON = 1e-6
+"""Seconds where no time is left: the first answer is waited for."""
 PATCHES = 6
 """Of each filter, those that excite it most."""
 
@@ -81,6 +83,7 @@ class Work:
     def explain(self, body: ExplainBody, run: Run) -> None:
         request = body.request
         model = self._models.image(request.model)
+        begun = run.seconds
         images = self._sources.read(model, request.source)
         method = methods[request.method]
         options: dict[str, Any] = dict(_with_seed(method, request.options, request.seed))
@@ -89,10 +92,11 @@ class Work:
             if value and isinstance(extra, dict) and extra.get("format") == "image":
                 options[name] = self._sources.as_option(model, str(value))
         # subtle: all targets from the start, since a page names them below pictures that wait for their turn
+        target = model.targets(images, request.target)
+        left = run.left if body.deadline is None else min(body.deadline - (run.seconds - begun), run.left)
         answers = explain_stream(
-            model, images, method=request.method, target=model.targets(images, request.target),
-            against=request.against, preset=body.preset, tolerance=body.tolerance,
-            deadline=min(body.deadline or run.left, run.left), **options,
+            model, images, method=request.method, target=target, against=request.against, preset=body.preset,
+            tolerance=body.tolerance, deadline=max(left, SOON), **options,
         )  # fmt: skip
         last = None
         try:
