@@ -69,6 +69,20 @@ def test_a_folder_stands_for_its_pictures(tmp_path: Path) -> None:
     assert list(expand([tmp_path, "x.jpg"])) == [str(tmp_path / "a.JPG"), str(tmp_path / "b.png"), "x.jpg"]
 
 
+def test_folders_in_a_folder_are_passed_over_and_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / ".git").mkdir()
+    assert list(expand([tmp_path])) == [str(tmp_path / "a.png")]  # and no warning, which would be an error here
+    (tmp_path / "dogs").mkdir()
+    with pytest.warns(
+        pl.ImageWarning, match=r"^1 folder in '.*' passed over: name those that are wanted too, such as '.*/dogs'$"
+    ):
+        assert list(expand([tmp_path])) == [str(tmp_path / "a.png")]
+    (tmp_path / "cats").mkdir()
+    with pytest.warns(pl.ImageWarning, match=r"^2 folders in '.*' passed over: .* such as '.*/cats'$"):
+        list(expand([tmp_path]))
+
+
 def save(path: Path, image: Image.Image, **options: Any) -> Path:
     image.save(path, **options)
     return path

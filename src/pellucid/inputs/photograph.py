@@ -27,7 +27,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 
 
 class ImageWarning(UserWarning):
-    """A picture was changed so that it could be read; the text says how."""
+    """A picture was changed so that it could be read, or folders were passed over; the text says how, or which."""
 
 
 def photographs() -> list[dict[str, str]]:
@@ -91,16 +91,21 @@ def recall(name: str) -> object:
 
 def expand(sources: Sequence[str | Path]) -> Iterator[str]:
     """Every picture that the sources name: files as they are, folders' pictures in order but for hidden ones, such as macOS's
-    `._cat.jpg`, `observation` as all ten."""
+    `._cat.jpg`, `observation` as all ten. Folders in a folder are passed over with an ImageWarning."""
     for source in map(str, sources):
         if source == "observation":
             yield from (f"observation:{n}" for n in range(len(observation_paths())))
         elif Path(source).is_dir():
-            inside = sorted(p for p in Path(source).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            shown = sorted(p for p in Path(source).iterdir() if not p.name.startswith("."))
+            inside = [p for p in shown if p.suffix.lower() in SUFFIXES]
+            inner = [p for p in shown if p.is_dir()]
             if not inside:
-                inner = [p.name for p in Path(source).iterdir() if p.is_dir()]
-                deeper = f"; folders in it are not looked into: name them, such as {inner[0]!r}" if inner else ""
+                deeper = f"; folders in it are not looked into: name them, such as {inner[0].name!r}" if inner else ""
                 raise ValueError(f"the folder {source!r} holds no picture{deeper}; known endings: {', '.join(SUFFIXES)}")
+            if inner:
+                many = f"{len(inner)} folders" if len(inner) > 1 else "1 folder"
+                passed = f"{many} in {source!r} passed over: name those that are wanted too, such as {str(inner[0])!r}"
+                warnings.warn(passed, ImageWarning, stacklevel=2)
             yield from map(str, inside)
         else:
             yield source
