@@ -25,6 +25,7 @@ const model = (name: string, far = 1): ModelLayers => ({
   phases: { topics: phase([0.05, 0.2, 0.3]), attributes: phase([0.2, 0.05, 0.2]), support: phase([null, null, null], 0, "needs a fact"), answer: phase([-0.9, 0.5, 1]) },
   trustworthiness: [0.7, 0.95, null],
   neighbours: 5,
+  notes: [],
 });
 const SIZE = { width: 500, height: 350 };
 
@@ -204,12 +205,13 @@ describe("phases", () => {
   });
 });
 
-const ANSWER: LayersAnswer = { question: QUESTION, passage: PASSAGE, basis: "layer", answer: { text: "The old keeper", start: 0, end: 14 }, answer_from: "minilm-qa", models: [model("minilm"), model("minilm-qa", 3)], notes: [] };
+const ANSWER: LayersAnswer = { question: QUESTION, passage: PASSAGE, basis: "layer", answer: { text: "The old keeper", start: 0, end: 14 }, answer_from: "minilm-qa", models: [model("minilm"), model("minilm-qa", 3)] };
 
-it("what is noted of a model that is not shown is not said", () => {
-  const notes = ["the vocabulary of minilm has no piece for '🐱'", "the vocabulary of minilm-qa has no piece for '🐱'", "the text is long"];
-  expect(notesOf({ ...ANSWER, notes }, ["minilm"])).toEqual([notes[0], notes[2]]);
-  expect(notesOf({ ...ANSWER, notes }, ["minilm-qa", "minilm"])).toEqual(notes);
+it("what is noted of the models that are shown is said, and once", () => {
+  const notes = ["the vocabulary of minilm has no piece for '🐱'", "the vocabulary of minilm-qa has no piece for '🐱'", "the text is long"] as const;
+  const [one, other] = [{ ...model("minilm"), notes: [notes[0], notes[2]] }, { ...model("minilm-qa"), notes: [notes[1], notes[2]] }];
+  expect(notesOf([one])).toEqual([notes[0], notes[2]]);
+  expect(notesOf([other, one])).toEqual([notes[1], notes[2], notes[0]]);
 });
 
 describe("words", () => {

@@ -149,6 +149,13 @@ def test_layers_of_several_models_by_the_same_marks(client):
             assert one["phases"][phase.name]["value"] == value
 
 
+def test_each_model_of_the_layers_has_its_own_notes(client):
+    body = {"models": ["reader", "guesser"], "question": QUESTION, "passage": f"{PASSAGE} ☃", "samples": 5}
+    for one in client.post("/api/text/layers", json=body).json()["models"]:
+        (note,) = one["notes"]
+        assert note.startswith(f"the vocabulary of {one['name']} has no piece for '☃'")
+
+
 def test_layers_are_drawn_flat_when_two_components_are_asked_for_and_tokens_know_their_characters(client):
     body = {"models": ["reader"], "question": QUESTION, "passage": PASSAGE, "samples": 5, "components": 2}
     said = client.post("/api/text/layers", json=body).json()

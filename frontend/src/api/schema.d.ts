@@ -2222,8 +2222,6 @@ export interface components {
             answer_from: string;
             /** Models */
             models: components["schemas"]["ModelLayers"][];
-            /** Notes */
-            notes: string[];
         };
         /** LayersBody */
         LayersBody: {
@@ -2490,6 +2488,8 @@ export interface components {
             trustworthiness: (number | null)[];
             /** Neighbours */
             neighbours: number;
+            /** Notes */
+            notes: string[];
         };
         /** NoteEvent */
         NoteEvent: {

@@ -29,9 +29,8 @@ export function askedModels(ready: readonly string[], chosen: readonly string[])
   return ready.length <= MOST_MODELS ? [...ready] : ready.filter((name) => chosen.includes(name)).slice(0, MOST_MODELS);
 }
 
-/** What the library notes, without what it notes of a model that is not shown: all that are ready are asked (`askedModels`). */
-export const notesOf = ({ models, notes }: LayersAnswer, shown: readonly string[]): string[] =>
-  notes.filter((note) => !models.some(({ name }) => !shown.includes(name) && note.includes(` ${name} `)));
+/** What the library notes of these models, once each. */
+export const notesOf = (models: readonly ModelLayers[]): string[] => [...new Set(models.flatMap(({ notes }) => notes))];
 
 // ------------------------------------------------------------------------------------------------------------------ tokens
 

@@ -652,6 +652,7 @@ class ModelLayers(Said):
     phases: dict[str, PhaseEntry]
     trustworthiness: list[Number]
     neighbours: int
+    notes: list[str]
 
 
 class LayersAnswer(Said):
@@ -661,7 +662,6 @@ class LayersAnswer(Said):
     answer: MarkedAnswer | None
     answer_from: str = Field(description="Where the answer is from, or why there is none.")
     models: list[ModelLayers]
-    notes: list[str]
 
 
 class CompareBody(Body):

@@ -211,27 +211,31 @@ def layers(models: Models, body: LayersBody) -> dict[str, Any]:
     question = shown.question if shown else str(body.question)
     context = shown.context if shown else str(body.passage)
     encoders = [models.encoder(name) for name in dict.fromkeys(body.models)]
-    with warned() as notes:
-        reads = [encoder.read(question, context) for encoder in encoders]
-        span, origin = None, ""
-        for encoder in encoders:
+    reads: list[Tokens] = []
+    noted: list[list[str]] = []
+    span, origin = None, ""
+    for encoder in encoders:
+        with warned() as notes:
+            reads.append(encoder.read(question, context))
             if span is None:
                 span, said = predicted_answer(encoder, question, context)
                 origin = encoder.name if span else f"{origin}{'; ' if origin else ''}{said}"
-        marks = shown.passage(span) if shown else passage(question, context, answer=span)
-        if shown and span is None:
-            origin = f"the example ({origin})"
-        found = []
-        for encoder, read in zip(encoders, reads, strict=True):
+        noted.append(notes)
+    marks = shown.passage(span) if shown else passage(question, context, answer=span)
+    if shown and span is None:
+        origin = f"the example ({origin})"
+    found = []
+    for encoder, read, notes in zip(encoders, reads, noted, strict=True):
+        with warned() as more:
             act = read_marked(encoder, read, marks)
             marks, _ = with_topics(marks, act)
-            found.append(_layers_of(encoder, act, marks, body))
+            made = _layers_of(encoder, act, marks, body)
+        found.append({**made, "notes": list(dict.fromkeys(notes + more))})
     said = None if marks.answer is None else {
         "text": context[slice(*marks.answer)], "start": marks.answer[0], "end": marks.answer[1]
     }  # fmt: skip
     return finite({
         "question": question, "passage": context, "basis": body.basis, "answer": said, "answer_from": origin, "models": found,
-        "notes": notes,
     })  # fmt: skip
 
 
