@@ -19,6 +19,7 @@ from pellucid.methods import methods
 from pellucid.metrics import Metric, metrics
 from pellucid.models.image import ImageClassifier, Target
 from pellucid.models.load import load_classifier
+from pellucid.registry import Contradiction
 from pellucid.request import Request
 from pellucid.store import Record
 from pellucid.stream import Method, bounded, drain
@@ -171,11 +172,11 @@ def by_name(method: Method[..., Attribution] | Metric[...], option: str, value: 
 
 
 def for_contrast(method: Method[..., Attribution], options: dict[str, Any]) -> dict[str, Any]:
-    """Options for explaining a difference of two logits; ValueError when they ask for another output."""
+    """Options for explaining a difference of two logits; Contradiction when they ask for another output."""
     if "output" not in method.options.model_fields:
         return options
     if options.get("output", "logit") != "logit":
-        raise ValueError(f"against explains the difference of two logits; output={options['output']!r} does not go with it")
+        raise Contradiction(f"against explains the difference of two logits; output={options['output']!r} does not go with it")
     return {**options, "output": "logit"}
 
 

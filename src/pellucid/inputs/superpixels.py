@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pellucid.inputs.photograph import recall
+from pellucid.registry import Contradiction
 
 Algorithm = Literal["slic", "quickshift", "felzenszwalb", "grid", "labels"]
 
@@ -50,11 +51,11 @@ class Segmentation:
 
     def __post_init__(self) -> None:
         if self.algorithm == "labels" and not self.label_map:
-            raise ValueError(
+            raise Contradiction(
                 "segmentation='labels' needs label_map: a .npy file, a picture of one integer a pixel, or an array"
             )
         if self.algorithm != "labels" and self.label_map:
-            raise ValueError(
+            raise Contradiction(
                 f"label_map is given but segmentation={self.algorithm!r} does not read it; set segmentation='labels'"
             )
 

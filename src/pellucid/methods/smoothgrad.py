@@ -20,6 +20,7 @@ from pellucid.methods import methods
 from pellucid.models.batches import BATCH, GRADIENT_BATCH
 from pellucid.models.gradients import Gradients
 from pellucid.models.image import ImageClassifier, Output
+from pellucid.registry import Contradiction
 from pellucid.stream import Preset
 
 NoiseRule = Literal["share", "inverse_square"]
@@ -83,9 +84,11 @@ def smoothgrad(
     odd number of antithetic copies, and for their variance, which is another one than that of copies drawn singly.
     """
     if antithetic and statistic == "variance":
-        raise ValueError("antithetic=True draws copies in pairs, which have no variance of single draws; use another statistic")
+        raise Contradiction(
+            "antithetic=True draws copies in pairs, which have no variance of single draws; use another statistic"
+        )
     if antithetic and (samples % 2 or samples < 4):
-        raise ValueError(
+        raise Contradiction(
             f"antithetic=True draws copies in pairs, of which it needs two: samples={samples} must be 4, 6, 8, ..."
         )
     together = 2 if antithetic else 1
