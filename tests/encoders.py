@@ -82,6 +82,15 @@ def tiny(kind: str = "bert", head: str = "Model", **options: Any) -> pl.TextEnco
     return pl.TextEncoder(module(kind, head, **options), tokenizer(kind, options.get("longest", 64)), name=f"tiny {kind}")
 
 
+def rater(*names: str) -> pl.TextEncoder:
+    """One that gives numbers of these names for a text, and no classes."""
+    made = module("bert", "ForSequenceClassification")
+    made.classifier, made.num_labels = torch.nn.Linear(32, len(names)), len(names)
+    made.config.id2label = dict(enumerate(names))
+    made.config.problem_type = "regression" if len(names) > 1 else None
+    return pl.TextEncoder(networks.seeded(made.eval()), tokenizer("bert"), name="rater")
+
+
 def written(folder: Path, kind: str = "bert", head: str = "Model", longest: int = 64) -> Path:
     """The same as a folder, as `transformers` saves it."""
     module(kind, head, longest).save_pretrained(folder)

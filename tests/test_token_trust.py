@@ -17,6 +17,7 @@ from pellucid.evidence import LEARNED, WORDS, Evidence, Outcome, judged
 from pellucid.measurement import Interval
 from pellucid.models.learned import order
 from pellucid.models.randomized_text import randomized_encoder
+from pellucid.pictures.tokens import about
 from pellucid.token_trust import ORDERS, token_trust
 from pellucid.trust import FLOOR, passes
 from tests import encoders
@@ -176,6 +177,20 @@ def test_every_head_and_kind_of_encoder_has_it(kind: str, head: str):
         assert isinstance(one, Evidence)
         assert one.subject == "text"
         assert {"sentence", "advice", "advantage"} <= set(one.to_json())
+
+
+def test_a_number_is_judged_by_what_it_falls_and_not_by_shares_of_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "order", lambda module: 2 * LEARNED)
+    encoder, texts = encoders.rater("warmth"), [*encoders.SENTENCES, "the long letter of the queen was no money"]
+    found = token_trust(encoder, token_scores(encoder, texts))
+    with torch.no_grad():  # Kelvin instead of Celsius
+        encoder.module.get_parameter("classifier.bias").add_(273.15)
+    other = token_trust(encoder, token_scores(encoder, texts))
+    assert [one.verdict for one in other.evidence] == [one.verdict for one in found.evidence]
+    assert "little to explain" not in {one.verdict for one in other.evidence}
+    for one, same in zip(found.evidence, other.evidence, strict=True):
+        assert same.advantage.value == pytest.approx(one.advantage.value, abs=1e-3)
+    assert "of the number over random orders" in about(found[0], "the number")
 
 
 def test_what_cannot_be_judged_is_refused(reader: pl.TextEncoder):

@@ -87,6 +87,8 @@ describe("exports", () => {
     const all = [...rows([told], look)];
     expect(all.filter(([, , , what]) => what === "score: erasure, logit").map((row) => row.at(-1))).toEqual([1, -4, 0, 2, 4, 0, 0.5, 0.25, 0, 0.1]);
     expect(all.find(([, , , what]) => what === "advantage over random orders: erasure, probability, low")?.at(-1)).toBe(-0.1);
+    const number = { ...told, scores: { ...ANSWER, task: "regression" } } as unknown as Told;
+    expect([...rows([number], look)].find(([, , , what]) => what === "advantage over random orders: erasure, the number, low")?.at(-1)).toBe(-0.1);
     expect([...rows([told], { ...look, tool: "effect" })].some(([, , , what]) => String(what).startsWith("score"))).toBe(false);
   });
   it("draw every token that has a score on its colour", () => {

@@ -177,7 +177,7 @@ class Evidence:
     advantage: Interval
     """How much lower the area under the deletion curve is than under random orders of pixels, in the target's probability, or
     its logit where classes were contrasted; with its 95 % interval. Of a text, how much more comprehensive the scores are than
-    random orders of tokens, in probability, and over the best and the worst of those."""
+    random orders of tokens, in probability or the number itself, and over the best and the worst of those."""
     worth: float
     """By how much the same output falls when all of the picture is blurred, or all of the tokens are masked."""
     randomised: float

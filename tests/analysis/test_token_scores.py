@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pellucid as pl
+from pellucid.analysis.erasure import comprehensiveness
 from pellucid.analysis.head_effect import head_effect
 from pellucid.analysis.rollout import rollout
 from pellucid.analysis.token_scores import TokenMethod, TokenScores, token_scores
@@ -486,17 +487,45 @@ def test_a_class_without_a_label_is_called_by_its_number(given: dict[int | str, 
             assert (found.words.tolist(), found.names) == ([number], (f"the class {label!r}",))
 
 
-def test_a_class_that_does_not_exist_or_a_head_of_one_logit_says_so():
+def test_a_class_that_does_not_exist_says_so():
     sorter = encoders.tiny("bert", "ForSequenceClassification")
     with pytest.raises(ValueError, match=r"no class named 'pos'; known: LABEL_0, LABEL_1"):
         token_scores(sorter, "the queen", target="pos")
     with pytest.raises(ValueError, match=r"no class named 2"):
         token_scores(sorter, "the queen", target=2)
     assert not sorter.fills_masks
-    made = encoders.module("bert", "ForSequenceClassification")
-    made.classifier, made.num_labels = torch.nn.Linear(32, 1), 1
-    with pytest.raises(ValueError, match="has a single logit; what is explained is one class among two or more"):
-        token_scores(pl.TextEncoder(made.eval(), encoders.tokenizer("bert")), "the queen")
+
+
+@pytest.mark.parametrize("method", ["erasure", "input_x_gradient", "integrated_gradients", "attention"])
+def test_a_single_number_is_explained_in_its_own_unit(method: TokenMethod):
+    encoder = encoders.rater("warmth")
+    tokens = encoder.read(["the queen wrote it.", "the bank was long, he wrote."])
+    number = encoder.outputs(tokens)["numbers"][:, 0]
+    found = token_scores(encoder, tokens, method=method)
+    assert found.target.names == ("the number 'warmth'",) * 2
+    assert (found.target.task, found.target.logit_name, found.target.lost) == ("regression", "in its own unit", "the number")
+    assert found.unit == ("share of attention" if method == "attention" else "the number's unit")
+    torch.testing.assert_close(found.value, number, rtol=1e-4, atol=1e-5)
+    assert found.asked_about() == []
+    assert "numbers" in encoder.activations(tokens).row(1).outputs
+
+
+def test_what_is_lost_of_a_number_is_the_number_itself():
+    encoder = encoders.rater("warmth")
+    found = token_scores(encoder, "the long letter of the queen was no money.")
+    m = comprehensiveness(encoder, found, shares=[1e-6], orders=0)
+    assert m.unit == "the number"
+    torch.testing.assert_close(m.values, torch.tensor([found.top(1)[0].score]), rtol=1e-4, atol=1e-5)
+
+
+def test_of_several_numbers_one_is_named():
+    encoder = encoders.rater("warmth", "length")
+    with pytest.raises(ValueError, match=r"rater gives 2 numbers; say which one, as target='warmth'"):
+        token_scores(encoder, "the queen")
+    found = token_scores(encoder, "the queen", target="length")
+    torch.testing.assert_close(found.value, encoder.outputs(encoder.read("the queen"))["numbers"][:, 1])
+    with pytest.raises(ValueError, match="has numbers and no classes; what is explained is one class among two or more"):
+        head_effect(encoder, "the queen")
 
 
 @pytest.mark.parametrize("labels", [1, 3])

@@ -96,6 +96,24 @@ def test_a_masked_word_and_a_class_by_name_and_by_whole_words(models: dict[str, 
         assert done.stdout.startswith("the class 'LABEL_1', by "), done.stderr
 
 
+def test_of_a_regression_the_number_is_explained(tmp_path: Path) -> None:
+    encoder = encoders.rater("warmth")
+    for part in (encoder.module, encoder.tokenizer):
+        part.save_pretrained(tmp_path / "rater")  # pyright: ignore[reportCallIssue]
+    done = shell("token-scores", "the queen wrote the letter", "-m", "rater", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert (document["task"], document["target"], document["value_unit"]) == (
+        "regression",
+        "the number 'warmth'",
+        "in its own unit",
+    )
+    assert document["methods"][0]["unit"] == "the number's unit"
+    assert "of the number over random orders" in document["methods"][0]["about"]
+    plain = shell("token-scores", "the queen wrote the letter", "-m", "rater", cwd=tmp_path).stdout
+    assert plain.startswith("the number 'warmth', by ")
+    assert "of the number over random orders" in plain
+
+
 def test_words_of_the_context_are_a_target_and_the_text_may_come_from_elsewhere(
     models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

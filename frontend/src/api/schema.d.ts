@@ -3244,7 +3244,7 @@ export interface components {
              * Task
              * @enum {string}
              */
-            task: "question_answering" | "masked_words" | "classification";
+            task: "question_answering" | "masked_words" | "classification" | "regression";
             /**
              * Target
              * @description In words.
@@ -3290,7 +3290,7 @@ export interface components {
             methods: ("erasure" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random")[];
             /**
              * Target
-             * @description Words of the passage, a word for the masked place, or a class; by default what the model answers.
+             * @description Words of the passage, a word for the masked place, a class or number; by default what the model answers.
              */
             target?: string | null;
             /**

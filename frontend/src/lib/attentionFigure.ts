@@ -233,7 +233,7 @@ export function* rows(panels: readonly Told[], look: Look): Generator<(string | 
       for (const [at, value] of values.entries()) if (value !== null) yield [...start, null, `score: ${method}, ${unit}`, null, null, "", at, labelled(scores.tokens[at] as Token), value];
       if (!trust) continue;
       const { value, low, high } = trust.advantage;
-      for (const [what, one] of [["", value], [", low", low], [", high", high]] as const) yield [...start, null, `advantage over random orders: ${method}, probability${what}`, null, null, "", null, "", one];
+      for (const [what, one] of [["", value], [", low", low], [", high", high]] as const) yield [...start, null, `advantage over random orders: ${method}, ${scores.task === "regression" ? "the number" : "probability"}${what}`, null, null, "", null, "", one];
       yield [...start, null, `rank correlation with random weights: ${method}`, null, null, "", null, "", trust.randomised];
     }
   }

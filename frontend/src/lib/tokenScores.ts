@@ -9,9 +9,9 @@ export type MethodScores = TokenScores["methods"][number];
 
 export const METHODS = ["erasure", "integrated_gradients", "attention"] as const satisfies ScoresBody["methods"];
 export const METHOD_NAMES: Readonly<Record<MethodScores["method"], { name: string; meaning: string }>> = {
-  erasure: { name: "Erasure", meaning: "by how much the logit falls when the token alone is masked" },
+  erasure: { name: "Erasure", meaning: "by how much the logit or number falls when the token alone is masked" },
   input_x_gradient: { name: "Input × gradient", meaning: "the gradient at the token's embedding, times that embedding" },
-  integrated_gradients: { name: "Integrated gradients", meaning: "what the token adds to the logit on the way from a text of masks to this one" },
+  integrated_gradients: { name: "Integrated gradients", meaning: "what the token adds to the logit or number on the way from a text of masks to this one" },
   attention: { name: "Attention", meaning: "what the token receives, the mean over layers, heads and tokens; it does not know the answer" },
   rollout: { name: "Attention rollout", meaning: "what the answer's places have of the token at the last layer, by attention alone" },
   random: { name: "Random", meaning: "noise, to compare with" },

@@ -35,10 +35,10 @@ def comprehensiveness(
     """How much of the target's probability is lost without the tokens that the scores rank first: the more, the better.
 
     The mean over `shares` of the probability for the whole text less that without the first tokens; at most 1, and below 0
-    where the answer becomes likelier. A share is rounded up, so that it is at least one token. Tokens of equal score go in the
-    order of the text. Of a question with its context only the context's tokens are ranked, unless `question`. A removed token
-    is shown as the mask token, or with `delete` is left out; the place that is asked about stays (of an answer, with `delete`,
-    its first and last token).
+    where the answer becomes likelier; of a regression's number, which has no probability, how far it falls itself. A share is
+    rounded up, so that it is at least one token. Tokens of equal score go in the order of the text. Of a question with its
+    context only the context's tokens are ranked, unless `question`. A removed token is shown as the mask token, or with
+    `delete` is left out; the place that is asked about stays (of an answer, with `delete`, its first and last token).
 
     `chance` is the same for random rankings, the mean of `orders`, and 95 % of them lie between `chance_low` and `chance_high`;
     each text has the same draws alone as among others. In a short text some random rankings are as good as the best there is,
@@ -151,7 +151,7 @@ def _measured(
     return Measurement(
         values[:, 0], values[:, 0], values[:, 0], Work(passes, 0, 1.0), **chance, extras=extras,
         notes={"no value": f"there is no token to remove in {', '.join(map(repr, none))}"} if none else {},
-        unit="probability", higher_is_better=not keep, metric=metric,
+        unit=target.lost, higher_is_better=not keep, metric=metric,
         options={"removal": removal, "question": question, "orders": orders, "seed": seed},
     )  # fmt: skip
 

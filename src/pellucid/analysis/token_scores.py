@@ -64,7 +64,7 @@ class TokenScores:
     scores: Float32[Tensor, "batch token"]
     target: TokenTarget
     value: Float32[Tensor, " batch"]
-    """The target's logit for the whole text."""
+    """The target's logit, or the number, for the whole text."""
     unit: str
     method: str
     error: Float32[Tensor, " batch"]
@@ -99,8 +99,8 @@ class TokenScores:
         return [TokenScore(at, self.tokens.surface(row, at), float(scores[at])) for at in found]
 
     def asked_about(self, row: int = 0) -> list[int]:
-        """The tokens that are asked about: those of the answer, or the masked one; none for a class, or in scores by word."""
-        if self.target.task == "classification" or self.pooled is not None:
+        """The tokens that are asked about: those of the answer, or the masked one; none for a class or number, nor by word."""
+        if self.target.task in ("classification", "regression") or self.pooled is not None:
             return []
         first, last = self.target.places[row, [0, -1]].tolist()
         return list(range(first, last + 1))
@@ -135,10 +135,10 @@ def token_scores(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> TokenScores:
-    """How much each token of each text speaks for the encoder's answer, for the word at its one masked place, or for its class.
+    """How much each token of each text speaks for the encoder's answer, the word at its one masked place, its class or number.
 
-    The target's logit is the sum of start and end logit of the answer, or the logit of the word or of the class; see
-    `token_target` for what may be given and what is chosen otherwise.
+    The target's logit is the sum of start and end logit of the answer, the logit of the word or of the class, or the number of
+    a regression; see `token_target` for what may be given and what is chosen otherwise.
 
     - `erasure`: by how much the logit falls when the token alone is shown as the mask token. One pass a token.
     - `input_x_gradient`: the gradient of the logit by the token's word embedding, dotted with that embedding (less the one of
@@ -153,9 +153,9 @@ def token_scores(
       token), by attention rollout.
     - `random`: standard normal noise from `seed`, the same for texts of one length; a control.
 
-    Scores are logits, but shares of attention for `attention` and `rollout`, which are never negative; they sum to 1 only with
-    the specials, which are NaN here. ValueError for an unknown method or baseline, for steps below 1, and for what has no
-    target.
+    Scores are logits, or in the number's unit, but shares of attention for `attention` and `rollout`, which are never negative;
+    they sum to 1 only with the specials, which are NaN here. ValueError for an unknown method or baseline, for steps below 1,
+    and for what has no target.
     """
     if method not in get_args(TokenMethod):
         raise ValueError(f"no method named {method!r}; known: {', '.join(get_args(TokenMethod))}")
@@ -170,7 +170,8 @@ def token_scores(
     every = torch.arange(len(tokens))
     whole, _ = asked_without(encoder, tokens, wanted, every, torch.zeros_like(able), "delete")
     nothing = torch.zeros(len(tokens))
-    base = TokenScores(tokens, torch.full(able.shape, torch.nan), wanted, whole, "logit", method, nothing, Work(0, 0, 1.0))
+    unit = "the number's unit" if wanted.task == "regression" else "logit"
+    base = TokenScores(tokens, torch.full(able.shape, torch.nan), wanted, whole, unit, method, nothing, Work(0, 0, 1.0))
 
     def finished(scores: Tensor, forwards: int, backwards: int = 0, **more: Any) -> TokenScores:
         if progress is not None:
@@ -295,7 +296,8 @@ def _asked_of(
             if target.task == "question_answering":
                 said = {"start": out.start_logits, "end": out.end_logits}
             else:
-                said = {"classes" if target.task == "classification" else "words": out.logits}
+                kind = {"classification": "classes", "regression": "numbers"}.get(target.task, "words")
+                said = {kind: out.logits}
             logit, _ = read_out({k: v.float() for k, v in said.items()}, mask, places, target.words[chosen])
             logits[some] = logit.detach()
             if gradient:  # of the embeddings alone: the caller's parameters keep their .grad

@@ -25,13 +25,13 @@ AT_ONCE = 2048
 @final
 @dataclass(frozen=True, eq=False)
 class TokenTarget:
-    """What the scores of tokens speak for: of each text an answer, a word at its masked place, or its class."""
+    """What the scores of tokens speak for: of each text an answer, a word at its masked place, its class or its number."""
 
     task: Head
     places: Int64[Tensor, "batch place"]
-    """The answer's first and last token; or the one masked token; or the first token, which a class is read from."""
+    """The answer's first and last token; or the one masked token; or the first, which a class or number is read from."""
     words: Int64[Tensor, " batch"]
-    """The number of the word in the vocabulary, or of the class; -1 for an answer, which is a stretch of the text."""
+    """Which word of the vocabulary, class or number it is; -1 for an answer, which is a stretch of the text."""
     names: tuple[str, ...]
     """In words, for a caption."""
 
@@ -40,22 +40,29 @@ class TokenTarget:
 
     @property
     def logit_name(self) -> str:
-        """What its logit is: a sum of two for an answer."""
-        return "start + end logit" if self.task == "question_answering" else "logit"
+        """What its logit is: a sum of two for an answer; of a number, what unit it is in."""
+        names = {"question_answering": "start + end logit", "regression": "in its own unit"}
+        return names.get(self.task, "logit")
+
+    @property
+    def lost(self) -> str:
+        """What of it is measured where tokens are removed: its probability, or the number itself, which has none."""
+        return "the number" if self.task == "regression" else "probability"
 
 
 def token_target(encoder: TextEncoder, tokens: Tokens, target: Asked | TokenTarget = None) -> TokenTarget:
-    """The target of each text: its answer, a word at its one masked place, or its class.
+    """The target of each text: its answer, a word at its one masked place, its class or its number.
 
     An answer is the one given, as words of the context or (first, last) token, else the one the tokens carry, else the best
     span of the context, which `answer` calls its best. A word is given by its spelling or its number in the vocabulary, a class
     by its label (`id2label` of the configuration) or its number, which may be written in digits where no label is that; else it
-    is the likeliest. One target holds for every text; a list has one, or None, for each. A `TokenTarget` is taken as it is, so
-    that another encoder can be asked the same.
+    is the likeliest. What a regression gives is named as a class is, where it gives more than one number. One target holds for
+    every text; a list has one, or None, for each. A `TokenTarget` is taken as it is, so that another encoder can be asked the
+    same.
 
-    ValueError for an encoder without a head, or with one of a single logit; for a text without context or without exactly one
-    masked token, a span outside the text, and what is no single wordpiece or no class. TypeError for a word or class that is
-    neither named nor numbered, such as True.
+    ValueError for an encoder without a head; for a text without context or without exactly one masked token, a span outside
+    the text, what is no single wordpiece or no class, and where a regression gives several numbers and none is named. TypeError
+    for a word or class that is neither named nor numbered, such as True.
     """
     if isinstance(target, TokenTarget):
         if len(target) != len(tokens):
@@ -93,9 +100,9 @@ def asked_without(
     A removed token is shown as the mask token, or with `delete` is left out, so that all behind it move up. The probability of
     a word is its softmax over the vocabulary, that of a class its softmax over the classes, or its sigmoid where any number of
     classes may hold at once; that of an answer the product of its start's and its end's, each a softmax over the tokens of the
-    text (the likelihood of Devlin et al. 2019, section 4.2, https://arxiv.org/abs/1810.04805). `progress` is called with the
-    share done after every pass. ValueError for an unknown removal, an encoder without a mask token, and where `delete` would
-    take away the place that is asked about.
+    text (the likelihood of Devlin et al. 2019, section 4.2, https://arxiv.org/abs/1810.04805). What a regression gives has no
+    probability: it stands there as it is. `progress` is called with the share done after every pass. ValueError for an unknown
+    removal, an encoder without a mask token, and where `delete` would take away the place that is asked about.
     """
     if removal not in get_args(Removal):
         raise ValueError(f"no removal named {removal!r}; known: {', '.join(get_args(Removal))}")
@@ -155,6 +162,9 @@ def read_out(
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """The targets' logits and probabilities from what the head said, filling apart."""
     rows = torch.arange(len(places))
+    if "numbers" in out:
+        number = out["numbers"].cpu()[rows, words]
+        return number, number
     if "labels" in out:
         logit = out["labels"].cpu()[rows, words]
         return logit, logit.sigmoid()
@@ -292,22 +302,20 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
 def class_labels(encoder: TextEncoder, *, several: bool = False) -> list[str]:
     """The names of its classes; of one without a name in `id2label`, its number.
 
-    ValueError for a head of one logit, and for one by which any number of them may hold at once, unless `several` may.
+    ValueError for a regression, and for a head by which any number of them may hold at once, unless `several` may.
     """
-    config, module = encoder.config, encoder.module
-    named = {int(number): str(label) for number, label in config.id2label.items()}
-    # subtle: the configuration counts names, which may be fewer than logits
-    labels = [named.get(n, str(n)) for n in range(int(getattr(module, "num_labels", config.num_labels)))]
-    if several and encoder.multi_label:
-        return labels
-    if len(labels) < 2 or encoder.multi_label:
-        what = "a single logit" if len(labels) < 2 else "several classes at once"
+    named = {int(number): str(label) for number, label in encoder.config.id2label.items()}
+    labels = [named.get(n, str(n)) for n in range(encoder.head_size)]
+    if not several and (encoder.multi_label or encoder.regression):
+        what = "several classes at once" if encoder.multi_label else "numbers and no classes"
         raise ValueError(f"the head of {encoder.name} has {what}; what is explained is one class among two or more")
     return labels
 
 
 def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
     labels = class_labels(encoder, several=True)
+    if encoder.regression and len(labels) > 1 and None in targets:
+        raise ValueError(f"{encoder.name} gives {len(labels)} numbers; say which one, as target={labels[0]!r}")
     classes = torch.tensor([-1 if given is None else _class_number(labels, given) for given in targets], dtype=torch.int64)
     places = torch.zeros(len(tokens), 1, dtype=torch.int64)
     missing = (classes < 0).nonzero()[:, 0]
@@ -316,7 +324,8 @@ def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
         part, _ = _without(encoder, tokens, places, missing[some], nothing, "delete")
         (logits,) = encoder.outputs(part).values()
         classes[missing[some]] = logits.argmax(-1).cpu()
-    return TokenTarget("classification", places, classes, tuple(f"the class {labels[n]!r}" for n in classes.tolist()))
+    task, what = ("regression", "number") if encoder.regression else ("classification", "class")
+    return TokenTarget(task, places, classes, tuple(f"the {what} {labels[n]!r}" for n in classes.tolist()))
 
 
 def _class_number(labels: Sequence[str], wanted: Any) -> int:

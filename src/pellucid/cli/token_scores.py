@@ -30,8 +30,8 @@ FOR, AGAINST = "█", "░"
 @click.option("--model", "-m", help=f"{ENCODER}  [default: minilm-qa with a CONTEXT, minilm-mlm with a [MASK]]")
 @click.option("--method", "-x", "methods", type=click.Choice([*METHODS, "all"]), multiple=True, default=("erasure",),
               show_default=True, help="May be given again.")  # fmt: skip
-@click.option("--target", "-t", help="What is explained: words of the CONTEXT, a word for the [MASK], or a class.  [default: "
-              "what the model answers]")  # fmt: skip
+@click.option("--target", "-t", help="What is explained: words of the CONTEXT, a word for the [MASK], a class or a number.  "
+              "[default: what the model answers]")  # fmt: skip
 @click.option("--by-word", is_flag=True, help="Show whole words: the sum over their pieces.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True,
               help="Lines of the table: the tokens that speak most for the target or against it.")  # fmt: skip
@@ -50,7 +50,8 @@ def token_scores(
     """Show how much each token of TEXT speaks for the answer, and how far that can be trusted.
 
     Of a question TEXT with its CONTEXT the answer is explained, of a TEXT with one [MASK] the word there, and with a model for
-    classes (--model FOLDER) the class. - reads standard input. Every text gets a picture and a record.
+    classes (--model FOLDER) the class, or of a regression the number. - reads standard input. Every text gets a picture
+    and a record.
     """
     from pellucid import __version__
     from pellucid.models.load import load_encoder
@@ -126,7 +127,7 @@ def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust
         if one.signed and any(each.score < 0 for each in best):
             click.echo(f"{FOR} speaks for {first.target.names[0]}, {AGAINST} against it")
         if evidence is not None:
-            click.echo(f"{about(evidence[0])} {evidence[0].advice}")
+            click.echo(f"{about(evidence[0], one.target.lost)} {evidence[0].advice}")
 
 
 def _bar(share: float) -> str:

@@ -87,7 +87,8 @@ class Activations:
             hidden_states=self.hidden_states[:, at, :length],
             head_outputs=self.head_outputs[:, at, :, :length],
             outputs={
-                name: value[at] if name in ("classes", "labels") else value[at, :length] for name, value in self.outputs.items()
+                name: value[at] if name in ("classes", "labels", "numbers") else value[at, :length]
+                for name, value in self.outputs.items()
             },
         )
 

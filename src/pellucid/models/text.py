@@ -18,7 +18,7 @@ from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module, uncompiled
 from pellucid.models.remembered import Memory
 
-Head = Literal["question_answering", "masked_words", "classification"]
+Head = Literal["question_answering", "masked_words", "classification", "regression"]
 
 PROJECTIONS = {
     "albert": "encoder.albert_layer_groups.{group}.albert_layers.0.attention.dense",
@@ -148,6 +148,19 @@ class TextEncoder:
     def multi_label(self) -> bool:
         """Whether any number of its classes may hold at once, each with its own sigmoid."""
         return self.classifies and self.config.problem_type == "multi_label_classification"
+
+    @property
+    def regression(self) -> bool:
+        """Whether what it gives are numbers and no classes: a single one, or several by its configuration."""
+        if not self.classifies or self.multi_label:
+            return False
+        return self.config.problem_type == "regression" or self.head_size == 1
+
+    @property
+    def head_size(self) -> int:
+        """How many logits its head for classes gives."""
+        # subtle: the configuration counts names, which may be fewer
+        return int(getattr(self.module, "num_labels", self.config.num_labels))
 
     @cached_property
     def fills_masks(self) -> bool:
@@ -360,7 +373,7 @@ class TextEncoder:
         self, tokens: Tokens, keep: Float[Tensor, "layer batch head"] | None = None
     ) -> dict[str, Float32[Tensor, "..."]]:
         """What the head on top says: `start` and `end` (batch token), `words` (batch token vocabulary), or `classes`
-        (batch class), which are `labels` where any number of them may hold at once.
+        (batch class), which are `labels` where any number of them may hold at once, and `numbers` of a regression.
 
         `keep` multiplies each head's output before the heads are mixed: 0 takes that head out of that row.
         """
@@ -390,7 +403,7 @@ class TextEncoder:
         if getattr(out, "start_logits", None) is not None:
             said = {"start": out.start_logits.detach().float(), "end": out.end_logits.detach().float()}
         elif getattr(out, "logits", None) is not None:
-            classes = "labels" if self.multi_label else "classes"
+            classes = "labels" if self.multi_label else "numbers" if self.regression else "classes"
             said = {classes if self.classifies else "words": out.logits.detach().float()}
         for name, value in said.items():
             if not all_finite(value):

@@ -39,7 +39,9 @@ def draw_tokens(
     if any(one.tokens.texts != first.tokens.texts for one in every):
         raise ValueError("these scores are of different texts; draw them one after the other")
     rows = [
-        TokenRow(_title(one), _parts(one, row), one.unit, one.signed, [] if known is None else [about(known[row])])
+        TokenRow(
+            _title(one), _parts(one, row), one.unit, one.signed, [] if known is None else [about(known[row], one.target.lost)]
+        )
         for one, known in zip(every, evidence, strict=True)
     ]
     value = f"{first.target.logit_name} {number(float(first.value[row]))}"
@@ -47,13 +49,13 @@ def draw_tokens(
     return token_sheet(rows, said, [f"{model + ': ' if model else ''}{value}"], paper)
 
 
-def about(evidence: Evidence) -> str:
-    """The verdict with its numbers, in one sentence or two."""
+def about(evidence: Evidence, lost: str = "probability") -> str:
+    """The verdict with its numbers, in one sentence or two; `lost` is what was measured, as `TokenTarget.lost` says."""
     e = evidence
     if e.advantage.value != e.advantage.value:
         return f"{e.verdict}: {e.sentence}"
     alike = "" if e.randomised != e.randomised else f"; rank correlation {e.randomised:.2f} with random weights"
-    gained = f"{e.advantage.value:+.3f} ({e.advantage.low:+.3f} to {e.advantage.high:+.3f}) of probability over random orders"
+    gained = f"{e.advantage.value:+.3f} ({e.advantage.low:+.3f} to {e.advantage.high:+.3f}) of {lost} over random orders"
     return f"{e.verdict}: {e.sentence} {gained}{alike}."
 
 

@@ -540,7 +540,7 @@ class TokenScoresBody(MaskedBody):
     methods: Annotated[tuple[TokenMethod, ...], Field(min_length=1, max_length=6)] = ("erasure",)
     target: Annotated[str, Field(max_length=1000)] | None = Field(
         default=None,
-        description="Words of the passage, a word for the masked place, or a class; by default what the model answers.",
+        description="Words of the passage, a word for the masked place, a class or number; by default what the model answers.",
     )
     by_word: bool = False
     baseline: Baseline | None = Field(default=None, description="Where gradients begin; by default what each method takes.")
@@ -566,7 +566,7 @@ class TokenMethodEntry(Said):
 
 
 class TokenScoresAnswer(Said):
-    task: Literal["question_answering", "masked_words", "classification"]
+    task: Literal["question_answering", "masked_words", "classification", "regression"]
     target: str = Field(description="In words.")
     places: list[int] = Field(description="The tokens that are asked about: those of the answer, or the masked one.")
     value: Number

@@ -181,7 +181,7 @@ def said_of_tokens(made: Sequence[TokenScores], found: Sequence[Trust | None], n
                 "method": one.method, "options": dict(one.options), "unit": one.unit, "signed": one.signed,
                 "scores": one.scores[0].tolist(), "error": float(one.error[0]), "error_name": one.error_name,
                 "work": asdict(one.work), "trust": None if (trust := found[n]) is None else trust[0].to_json(),
-                "about": None if trust is None else about(trust[0]),
+                "about": None if trust is None else about(trust[0], one.target.lost),
             }
             for n, one in enumerate(made)
         ],
