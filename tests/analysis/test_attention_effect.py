@@ -93,9 +93,28 @@ def test_the_class_of_a_text_by_hand(kind: str):
     weights = sorter.activations(tokens).attentions[1, 0, 3, 0]
     assert float(found.attention[1, 3]) == pytest.approx(float(weights[~tokens.special[0]].sum()), rel=1e-5)
     assert found.unit == "bits, KL(whole || without the head)"
-    sorter.config.problem_type = "multi_label_classification"
-    with pytest.raises(ValueError, match="has several classes at once; what is explained is one class among two or more"):
-        head_effect(sorter, SENTENCES[0])
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+def test_of_several_labels_at_once_each_is_a_distribution_by_itself(labels: int):
+    module = encoders.module("bert", "ForSequenceClassification")
+    module.classifier, module.num_labels = torch.nn.Linear(32, labels), labels
+    module.config.problem_type = "multi_label_classification"
+    module.config.id2label = dict(enumerate(["toxic", "insult", "threat"]))
+    with torch.no_grad():  # none is likely, so that it is likelier of each that it does not hold
+        module.classifier.bias.copy_(torch.tensor([-3.0, -2.0, -4.0])[:labels])
+        module.classifier.weight.mul_(0.1)
+    moderator = pl.TextEncoder(module.eval(), encoders.tokenizer("bert"), name="moderator")
+    found, tokens = head_effect(moderator, SENTENCES[0]), moderator.read(SENTENCES[0])
+    keep = torch.ones(3, 1, 4)
+    keep[1, 0, 3] = 0
+    p, q = (moderator.outputs(tokens, kept)["labels"][0].double().sigmoid() for kept in (None, keep))
+    best = int(p.argmax())
+    assert (found.task, found.choices) == ("classification", (("toxic", "insult", "threat")[best],))
+    assert float(found.probability[0]) == pytest.approx(float(p[best]), rel=1e-5)
+    assert float(found.change[0, 1, 3]) == pytest.approx(float(q[best] - p[best]), rel=1e-2, abs=1e-7)
+    bits = float((p * (p / q).log2() + (1 - p) * ((1 - p) / (1 - q)).log2()).sum())
+    assert float(found.divergence[0, 1, 3]) == pytest.approx(bits, rel=1e-2, abs=1e-9)
 
 
 def test_a_token_hidden_later_counts_as_masked(guesser: pl.TextEncoder):

@@ -524,7 +524,7 @@ def test_of_several_numbers_one_is_named():
         token_scores(encoder, "the queen")
     found = token_scores(encoder, "the queen", target="length")
     torch.testing.assert_close(found.value, encoder.outputs(encoder.read("the queen"))["numbers"][:, 1])
-    with pytest.raises(ValueError, match="has numbers and no classes; what is explained is one class among two or more"):
+    with pytest.raises(ValueError, match="rater gives a number, and what a head does is measured by probabilities"):
         head_effect(encoder, "the queen")
 
 

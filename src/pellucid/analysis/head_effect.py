@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.analysis.answers import LONGEST, best_spans, within_context
 from pellucid.analysis.token_targets import class_labels
@@ -30,8 +30,9 @@ class HeadEffect:
     """What changes when one head at a time is taken out, its output set to zero.
 
     Positions are the answer's start and end, distributions over the text's tokens; or the masked tokens, distributions over
-    the vocabulary; or the first token, of which a class is read, a distribution over the classes. The choice at each is what
-    the whole network prefers there.
+    the vocabulary; or the first token, of which a class is read, a distribution over the classes. Where any number of classes
+    may hold at once, it is one over which of them do, each by itself, and the divergence is the sum of theirs. The choice at
+    each is what the whole network prefers there.
     """
 
     task: Head
@@ -101,12 +102,17 @@ def head_effect(
     """The effect of each head on the answer, the masked words or the class of one text; by default of all layers and heads.
 
     `span` is the answer's first and last token; by default the text's answer where it is known, else the best span in the
-    context. `progress` is called with the share done after every pass. ValueError when the encoder has no head, or one of a
-    single logit or of several classes at once; for a text without context or without a masked token, and for a span outside
-    the text. IndexError for a layer or head that does not exist.
+    context. `progress` is called with the share done after every pass. ValueError when the encoder has no head, or one
+    that gives a number; for a text without context or without a masked token, and for a span outside the text. IndexError for a
+    layer or head that does not exist.
     """
     tokens = encoder.read(tokens, context)[row]
     encoder.need_some_head("it answers nothing that taking a head of its attention out could change")
+    if encoder.regression:
+        raise ValueError(
+            f"{encoder.name} gives a number, and what a head does is measured by probabilities, which a number has not; "
+            "token_scores explains it"
+        )
     labels = class_labels(encoder) if encoder.classifies else []
     task: Head = "masked_words"
     if labels:
@@ -134,6 +140,9 @@ def head_effect(
         for at, (layer, head) in enumerate(out):
             keep[layer - 1, at, head] = 0
         found = encoder.outputs(copies, keep)
+        if "labels" in found:
+            logits = found["labels"][:, None].double()
+            return nn.functional.logsigmoid(torch.cat([logits, -logits], -1))  # of each label that it holds, and that not
         if task == "classification":
             logits = found["classes"][:, None]
         else:
@@ -143,7 +152,7 @@ def head_effect(
     # subtle: as many rows as in every later pass, each compared with its own place: sums are rounded as the shape has it, and a
     # head that does nothing is to have an effect of exactly 0
     whole = distributions([])
-    chosen = torch.tensor(asked) if task == "question_answering" else whole[0].argmax(-1)
+    chosen = torch.tensor(asked) if task == "question_answering" else whole[0, :, : len(labels) or None].argmax(-1)
     pick = chosen[None, :, None].expand(rows, -1, 1)
     if progress is not None:
         progress(1 / passes)

@@ -299,21 +299,14 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
     return TokenTarget("masked_words", places, words, names)
 
 
-def class_labels(encoder: TextEncoder, *, several: bool = False) -> list[str]:
-    """The names of its classes; of one without a name in `id2label`, its number.
-
-    ValueError for a regression, and for a head by which any number of them may hold at once, unless `several` may.
-    """
+def class_labels(encoder: TextEncoder) -> list[str]:
+    """The names of its classes; of one without a name in `id2label`, its number."""
     named = {int(number): str(label) for number, label in encoder.config.id2label.items()}
-    labels = [named.get(n, str(n)) for n in range(encoder.head_size)]
-    if not several and (encoder.multi_label or encoder.regression):
-        what = "several classes at once" if encoder.multi_label else "numbers and no classes"
-        raise ValueError(f"the head of {encoder.name} has {what}; what is explained is one class among two or more")
-    return labels
+    return [named.get(n, str(n)) for n in range(encoder.head_size)]
 
 
 def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
-    labels = class_labels(encoder, several=True)
+    labels = class_labels(encoder)
     if encoder.regression and len(labels) > 1 and None in targets:
         raise ValueError(f"{encoder.name} gives {len(labels)} numbers; say which one, as target={labels[0]!r}")
     classes = torch.tensor([-1 if given is None else _class_number(labels, given) for given in targets], dtype=torch.int64)
