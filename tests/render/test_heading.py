@@ -56,8 +56,8 @@ def test_letters_without_a_font_become_an_ellipsis_in_a_png_and_stay_in_an_svg(m
     canvas.text(20, 20, "chien à la plage 狗狗.jpg")
     canvas.text(20, 60, "狗")
     seen: list[str] = []
-    draw = canvas.figure.draw
-    monkeypatch.setattr(canvas.figure, "draw", lambda renderer: (seen.append(said(canvas.figure)), draw(renderer))[1])
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda figure, renderer: (seen.append(said(figure)), draw(figure, renderer))[1])
     png_bytes(canvas.figure)
     assert seen == [f"chien à la plage ….jpg … {NO_FONT}"]
     assert said(canvas.figure) == "chien à la plage 狗狗.jpg 狗"

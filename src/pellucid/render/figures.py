@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -45,12 +45,25 @@ THEMES: dict[Paper, Theme] = {
 }
 
 
+@final
+class Drawing(Figure):
+    """A figure in which an ellipsis stands for letters that no installed font has, whoever draws or saves it."""
+
+    def draw(self, renderer: Any) -> None:
+        with _drawable(self):
+            super().draw(renderer)
+
+    def get_tightbbox(self, *args: Any, **kwargs: Any) -> Any:
+        with _drawable(self):  # a notebook measures the figure first
+            return super().get_tightbbox(*args, **kwargs)
+
+
 class Canvas:
     """A figure that is measured in pixels from its upper left corner."""
 
     def __init__(self, width: int, height: int, paper: Paper = "light") -> None:
         self.width, self.height, self.theme = width, height, THEMES[paper]
-        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=self.theme.paper)
+        self.figure = Drawing(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=self.theme.paper)
         FigureCanvasAgg(self.figure)
 
     def axes(self, left: Real, top: Real, width: Real, height: Real, label: str) -> Axes:
@@ -123,8 +136,7 @@ def display_size(height: int, width: int, wanted: int = 224) -> tuple[int, int]:
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG, without a date or a program's name in it."""
     canvas = FigureCanvasAgg(figure)
-    with _drawable(figure):
-        canvas.draw()
+    canvas.draw()
     buffer = io.BytesIO()
     # a heat map's noise is most of the file, so the alpha channel, opaque everywhere, is worth leaving out
     Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, "PNG")
@@ -135,7 +147,7 @@ def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG: text stays text, so that it can be searched and read out; pictures are embedded as PNG."""
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": "pellucid", "svg.fonttype": "none"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # whoever opens it may have the font
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
@@ -151,7 +163,13 @@ def _texts(figure: Figure) -> list[Any]:
 
 @contextmanager
 def _drawable(figure: Figure) -> Iterator[None]:
-    """While inside, every letter that no installed font has is an ellipsis, and the figure's lower edge says so once."""
+    """While inside, every letter that no installed font has is an ellipsis, and the figure's lower edge says so once.
+
+    An SVG whose text stays text keeps them: whoever opens it may have the font.
+    """
+    if figure.canvas.get_default_filetype() == "svg" and rcParams["svg.fonttype"] == "none":
+        yield
+        return
     cut = {text: said for text in _texts(figure) if not can_draw(said := text.get_text())}
     for text, said in cut.items():
         text.set_text(drawable(said))
