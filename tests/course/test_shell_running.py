@@ -152,6 +152,18 @@ def test_what_will_not_do_is_said(folder: Path, arguments: tuple[str, ...], code
     assert words in found.stderr
 
 
+@pytest.mark.parametrize("command", [
+    ("status",), ("roster",), ("items",), ("export", "json"), ("backup", "xai.backup"), ("close",),
+    ("regrade", "--accept", "q1=a"),
+])  # fmt: skip
+def test_reading_makes_no_database(folder: Path, command: tuple[str, ...]) -> None:
+    before = sorted(folder.parent.rglob("*"))
+    found = run(folder, *command)
+    assert found.returncode == 2
+    assert "nothing has happened in 'xai' yet: it has no course.db; pellucid course open makes it" in found.stderr
+    assert sorted(folder.parent.rglob("*")) == before
+
+
 def test_what_is_no_course_is_not_made_one(tmp_path: Path) -> None:
     (tmp_path / "xai").mkdir()
     found = shell("course", "status", "xai", cwd=tmp_path)

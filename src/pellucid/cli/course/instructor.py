@@ -20,7 +20,7 @@ def instructor(folder: Path, login: str, name: str | None, password_stdin: bool,
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    with opened(folder, url) as course:
+    with opened(folder, url, make=True) as course:
         added = course.add_instructor(login, name or login, password)
     if as_json:
         print_json(added.to_json())

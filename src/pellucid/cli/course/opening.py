@@ -19,10 +19,18 @@ url_flag = click.Option(
 
 
 @contextmanager
-def opened(folder: Path, url: str | None) -> Iterator["Course"]:
-    """The course of the folder, or of the database at `url`. A server may have it open at the same time."""
-    from pellucid.course.storage import Course
+def opened(folder: Path, url: str | None, *, make: bool = False) -> Iterator["Course"]:
+    """The course of the folder, or of the database at `url`. A server may have it open at the same time.
 
+    A folder's database is made only with `make`: a command that reads leaves nothing behind.
+    """
+    from pellucid.course.storage import FILE, SOURCE, Course, Refused
+
+    if url is None and not make and (folder / SOURCE).is_file() and not (folder / FILE).is_file():
+        raise Refused(
+            f"nothing has happened in {str(folder)!r} yet: it has no {FILE}; pellucid course open makes it, as do serve, "
+            "and roster with a class list"
+        )
     course = Course.open(folder, url)
     try:
         yield course

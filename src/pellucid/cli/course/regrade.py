@@ -40,8 +40,9 @@ def regrade(
     inline = _inline(accept, disregard, full)
     if sum(map(bool, (inline, changes, key))) != 1:
         raise click.UsageError("say what changes: by --accept, --disregard and --full, or by --changes, or by --key")
+    given = _changes(changes) if changes else inline
     with opened(folder, url) as course:
-        wanted = _between(course, key) if key else _changes(changes) if changes else inline
+        wanted = _between(course, key) if key else given
         found = course.regrade(wanted, policy, reason) if yes else course.preview(wanted, policy, reason)
     if as_json:
         print_json({**found.to_json(), "changes": wanted})

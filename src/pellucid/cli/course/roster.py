@@ -36,7 +36,7 @@ def roster(
     if again:
         raise click.UsageError("give a class list to import, or --invite, not both")
     text = _text(csv_file)
-    with opened(folder, url) as course:
+    with opened(folder, url, make=True) as course:
         report = course.import_roster(text, dry_run)
     if as_json:
         print_json(report.to_json())
@@ -70,7 +70,7 @@ def _invite(
     from pellucid.course.roster import normal
     from pellucid.registry import unknown
 
-    with opened(folder, url) as course:
+    with opened(folder, url, make=True) as course:
         members = {member.login: member for member in course.members()}
         for login in logins:
             if normal(login) not in members:

@@ -26,7 +26,7 @@ def open_course(
     folder: Path, until: str | None, feedback: "Feedback | None", interval: int | None, url: str | None, as_json: bool
 ) -> None:
     """Let students answer. A course that was never published is, with its newest frozen key."""
-    with opened(folder, url) as course:
+    with opened(folder, url, make=True) as course:
         if course.state().assignment_hash is None:
             note = published(course, folder)
             if not as_json:
