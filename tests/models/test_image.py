@@ -1,5 +1,6 @@
 """The adapter: reading, asking, naming classes and layers, and every network that does not fit."""
 
+import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -211,6 +212,16 @@ def test_a_network_that_does_not_fit_is_refused(case: str) -> None:
     module, reading, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         pl.ImageClassifier(module.eval() if isinstance(module, nn.Module) else module, **{"size": (16, 16), **reading})
+
+
+def test_a_network_made_in_inference_mode_is_refused_with_what_would_do() -> None:
+    how: Any = {"size": (16, 16), "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    with torch.inference_mode():
+        made = networks.Linear(16).eval()
+        pl.ImageClassifier(made, **how)  # which answers there
+    with pytest.raises(ValueError, match=r"^the network was made within torch\.inference_mode\(\).* copy\.deepcopy\(module\)"):
+        pl.ImageClassifier(made, **how)
+    pl.ImageClassifier(copy.deepcopy(made), **how)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -31,6 +31,7 @@ from pellucid.attribution import Work
 from pellucid.inputs.paths import quadrature
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import _words_as_tokens, word_groups
+from pellucid.models.fit import check_gradients
 from pellucid.models.fit import gradient as gradient_of
 from pellucid.models.text import TextEncoder
 from pellucid.registry import OptionValue
@@ -278,6 +279,8 @@ def _asked_of(
 ) -> tuple[Float32[Tensor, "batch token channel"], Float32[Tensor, " batch"]]:
     """The gradient of the targets' logits by these word embeddings, 0 unless asked for, and the logits."""
     encoder.check_mode()
+    if gradient:
+        check_gradients(encoder.module)
     device = next(encoder.module.parameters()).device
     # subtle: the caller may be in no_grad or in inference mode; what is indexed or cloned here is of neither
     with torch.inference_mode(False), torch.set_grad_enabled(gradient):

@@ -25,7 +25,7 @@ def sequence(name: str, value: Any, example: str) -> tuple[Any, ...]:
 
 
 def check_module(module: Any) -> None:
-    """TypeError for what is no module, or is one that torch.export made."""
+    """TypeError for what is no module, or is one that torch.export made; ValueError for one made in inference mode."""
     parts = module.modules() if isinstance(module, nn.Module) else ()
     exported = any(isinstance(sub, fx.GraphModule) and "eval" in vars(sub) for sub in parts)  # which then raises
     if exported or type(module).__name__ == "ExportedProgram":
@@ -35,6 +35,17 @@ def check_module(module: Any) -> None:
         )
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is a {type(module).__name__}; expected a torch.nn.Module from images to logits")
+    if not torch.is_inference_mode_enabled():  # within, all but gradients can be had
+        check_gradients(module)
+
+
+def check_gradients(module: nn.Module) -> None:
+    """ValueError for a network made in inference mode, through whose weights there are no gradients."""
+    if any(parameter.is_inference() for parameter in module.parameters() if not nn.parameter.is_lazy(parameter)):
+        raise ValueError(
+            "the network was made within torch.inference_mode(), and its weights take no part in gradients; make it outside, "
+            "or give copy.deepcopy(module), made outside"
+        )
 
 
 def label_names(labels: Any) -> tuple[str, ...]:
