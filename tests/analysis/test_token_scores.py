@@ -495,6 +495,16 @@ def test_a_class_without_a_label_is_called_by_its_number(given: dict[int | str, 
             assert (found.words.tolist(), found.names) == ([number], (f"the class {label!r}",))
 
 
+def test_labels_that_count_from_1_are_refused():
+    made = encoders.module("bert", "ForSequenceClassification")
+    made.config.id2label = {1: "neg", 2: "pos"}
+    sorter = pl.TextEncoder(made, encoders.tokenizer("bert"), name="shifted")
+    with pytest.raises(
+        ValueError, match=r"the labels of shifted are \{1: 'neg', 2: 'pos'\}, and its head's 2 classes are numb"
+    ):
+        token_scores(sorter, "the queen")
+
+
 def test_a_class_that_does_not_exist_says_so():
     sorter = encoders.tiny("bert", "ForSequenceClassification")
     with pytest.raises(ValueError, match=r"no class named 'pos'; known: LABEL_0, LABEL_1"):

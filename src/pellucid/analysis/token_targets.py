@@ -300,8 +300,13 @@ def _words(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTar
 
 
 def class_labels(encoder: TextEncoder) -> list[str]:
-    """The names of its classes; of one without a name in `id2label`, its number."""
+    """The names of its classes; of one without a name in `id2label`, its number. ValueError where those count from 1."""
     named = {int(number): str(label) for number, label in encoder.config.id2label.items()}
+    if 0 not in named and encoder.head_size in named:
+        raise ValueError(
+            f"the labels of {encoder.name} are {named}, and its head's {encoder.head_size} classes are numbered from 0, so that "
+            "each would have another's name; number config.id2label from 0"
+        )
     return [named.get(n, str(n)) for n in range(encoder.head_size)]
 
 
