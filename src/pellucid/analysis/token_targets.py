@@ -304,8 +304,8 @@ def class_labels(encoder: TextEncoder) -> list[str]:
     named = {int(number): str(label) for number, label in encoder.config.id2label.items()}
     if 0 not in named and encoder.head_size in named:
         raise ValueError(
-            f"the labels of {encoder.name} are {named}, and its head's {encoder.head_size} classes are numbered from 0, so that "
-            "each would have another's name; number config.id2label from 0"
+            f"the labels of {encoder.name} are {named}, and its head's {encoder.head_size} classes are numbered from 0, so "
+            "that each would have another's name; number config.id2label from 0"
         )
     return [named.get(n, str(n)) for n in range(encoder.head_size)]
 
