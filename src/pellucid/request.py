@@ -15,7 +15,8 @@ class Request(BaseModel):
 
     model: str = Field(description="A name of the catalog, a path, or the fingerprint of a network made in Python.")
     source: tuple[str, ...] = Field(
-        description="Paths, `observation:0` to `observation:9`, or `sha256:...` of what was handed in."
+        description="Paths, `observation:0` to `observation:9`, or `sha256:...` of what was handed in; in a batch of "
+        "texts a text, or a question and its context."
     )
     target: tuple[int, ...] | None = Field(default=None, description="Class of each image; none means the predicted one.")
     against: int | None = Field(default=None, description="The class that the target is set against.")

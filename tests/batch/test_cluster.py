@@ -13,6 +13,7 @@ from PIL import Image
 
 import pellucid as pl
 from pellucid.registry import Contradiction
+from tests.encoders import tiny
 
 cluster = importlib.import_module("pellucid.batch.cluster")
 
@@ -93,6 +94,17 @@ def test_its_rows_are_those_of_this_machine(pictures, network, tmp_path):
     again = pl.batch(pictures, tmp_path / "far", engine="ray", **asked)
     assert (again.made, again.there, len(again.failed)) == (0, 15, 3)
     assert ray.is_initialized()  # it is not ours to end
+
+
+def test_texts_go_there_with_their_encoder(tmp_path):
+    encoder = tiny(head="ForSequenceClassification")
+    asked = {"model": encoder, "methods": ["erasure", "rollout"]}
+    far = pl.batch(["a good film", "a bad one"], tmp_path / "far", engine="ray", **asked)
+    here = pl.batch(["a good film", "a bad one"], tmp_path / "here", **asked)
+    assert (far.made, far.failed, far.verdicts) == (4, (), here.verdicts)
+    for key, row in rows(here).items():
+        assert rows(far)[key]["tokens"] == row["tokens"]
+        np.testing.assert_allclose(np.array(rows(far)[key]["map"]), np.array(row["map"]), rtol=1e-3, atol=1e-5)
 
 
 def test_a_picture_that_ends_its_process_costs_none_of_the_others(pictures, tmp_path, monkeypatch):

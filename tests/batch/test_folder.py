@@ -20,9 +20,9 @@ RNG = np.random.default_rng(0)
 
 def row(key: str = "k", side: tuple[int, int] = (3, 4), **changed) -> Row:
     plain = Row(
-        key=key, source="a.png", method="lime", target=1, label="dog", against=None, probability=0.5,
-        map=RNG.standard_normal(side).astype(np.float32), unit="logit", error=0.1, error_name="error", verdict=None,
-        advantage=None, advantage_low=None, advantage_high=None, randomised=None, evidence=None, model="line",
+        key=key, source="a.png", context=None, method="lime", target=1, label="dog", against=None, probability=0.5,
+        map=RNG.standard_normal(side).astype(np.float32), tokens=None, unit="logit", error=0.1, error_name="error",
+        verdict=None, advantage=None, advantage_low=None, advantage_high=None, randomised=None, evidence=None, model="line",
         fingerprint="f", engine="torch", options="{}", seed=0, notes="{}", forwards=3, backwards=0, seconds=0.2,
         content="c", request="{}",
     )  # fmt: skip
@@ -43,6 +43,12 @@ def test_maps_of_several_shapes_come_back_bit_by_bit():
     found = table(rows).to_pylist()
     for before, after in zip(rows, found, strict=True):
         np.testing.assert_array_equal(np.array(after["map"], dtype=np.float32), before.map)
+
+
+def test_tokens_and_what_has_none_come_back():
+    rows = [row("a", tokens=["A", "é"], target=None, probability=None), row("b")]
+    found = table(rows).select(["tokens", "target", "probability"]).to_pydict()
+    assert found == {"tokens": [["A", "é"], None], "target": [None, 1], "probability": [None, 0.5]}
 
 
 def test_a_map_that_is_not_contiguous_is_not_turned():

@@ -2,8 +2,15 @@
 
 import pytest
 
-from pellucid.batch.plan import Settings, alike, grouped, read_requests, requested
+from pellucid.batch.networks import networks
+from pellucid.batch.plan import Settings, alike, grouped, read_requests
+from pellucid.batch.plan import requested as asked_of
 from pellucid.request import Request
+
+
+def requested(sources, network=None, **asked) -> list[Request]:
+    named = list(sources) if isinstance(sources, list) else [sources]
+    return asked_of(named, networks(named, network, None), **asked)
 
 
 def test_every_picture_is_asked_about_by_every_method(pictures, network):
@@ -69,13 +76,13 @@ def test_requests_come_back_from_a_file(pictures, network, tmp_path):
     asked = requested(pictures, network, methods=["lime", "saliency"], target="dog")
     file = tmp_path / "asked.jsonl"
     file.write_text("\n\n".join(r.model_dump_json() for r in asked))
-    assert requested(read_requests(file)) == asked
+    assert requested(read_requests(file), network) == asked
 
 
 def test_a_request_by_hand_may_leave_out_what_it_does_not_mean(pictures, network, tmp_path):
     file = tmp_path / "asked.jsonl"
     file.write_text('{"model": "line", "source": ["a.png"], "method": "lime", "options": {"samples": 20}}')
-    (one,) = read_requests(file)
+    (one,) = requested(read_requests(file), network)
     assert one.options["samples"] == 20
     assert one.options.keys() == requested(pictures, network, methods="lime")[0].options.keys()
     assert one.seed == 0
@@ -86,9 +93,7 @@ def test_a_request_by_hand_may_leave_out_what_it_does_not_mean(pictures, network
     [
         ("{", "line 2 is no request"),
         ('{"model": "line", "source": ["a.png"]}', "line 2 is no request: method: Field required"),
-        ('{"model": "line", "source": ["a.png", "b.png"], "method": "lime"}', "line 2 is about 2 pictures"),
-        ('{"model": "line", "source": ["a.png"], "method": "lame"}', "line 2: no method named 'lame'"),
-        ('{"model": "line", "source": ["a.png"], "method": "lime", "options": {"samples": 0}}', "line 2: lime: samples=0"),
+        ('{"model": "line", "source": ["a.png"], "method": "lime", "sources": []}', "line 2 is no request: sources: Extra"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line, said):
@@ -96,6 +101,21 @@ def test_a_bad_line_is_named(tmp_path, line, said):
     file.write_text('{"model": "line", "source": ["a.png"], "method": "random"}\n' + line)
     with pytest.raises(ValueError, match=said):
         read_requests(file)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "said"),
+    [
+        ({"source": ("a.png", "b.png")}, ValueError, "request 2 is about 2 pictures; of a batch, each is about one"),
+        ({"method": "lame"}, KeyError, "request 2: no method named 'lame'"),
+        ({"method": "lime", "options": {"samples": 0}}, ValueError, "request 2: lime: samples=0"),
+        ({"target": (7,)}, IndexError, "no class 7"),
+        ({"target": (1,), "against": 1}, ValueError, "target and against are both 1"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_is_named(network, changed, kind, said):
+    with pytest.raises(kind, match=said):
+        requested([asked("a.png"), asked("a.png").model_copy(update=changed)], network)
 
 
 def test_an_empty_file_of_requests_is_said(tmp_path):
@@ -106,16 +126,16 @@ def test_an_empty_file_of_requests_is_said(tmp_path):
 
 def test_requests_and_pictures_do_not_mix(pictures, network):
     asked = requested(pictures, network, methods="saliency")
-    with pytest.raises(TypeError, match="some sources are requests and some are pictures"):
-        requested([asked[0], pictures])
+    with pytest.raises(TypeError, match="some sources are requests and some are not"):
+        requested([asked[0], pictures], network)
     with pytest.raises(ValueError, match="a request says itself"):
-        requested(asked, methods="lime")
+        requested(asked, network, methods="lime")
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_a_picture_in_memory_is_no_source():
-    with pytest.raises(TypeError, match="a source of a batch is a path or a Request, not a int"):
-        requested([3], methods=["lime"])  # pyright: ignore[reportArgumentType]
+def test_a_picture_in_memory_is_no_source(network):
+    with pytest.raises(TypeError, match="a picture of a batch is a path, not a int"):
+        requested([3], network, methods=["lime"])
 
 
 def asked(source: str, method: str = "saliency") -> Request:

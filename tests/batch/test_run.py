@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 import pellucid as pl
-from pellucid.batch.work import Chunk, _together
+from pellucid.batch.pictures import picture_rows
+from pellucid.batch.work import Chunk
 from pellucid.registry import Contradiction
 from tests.batch.conftest import saliency
 
@@ -66,9 +67,9 @@ def counted(monkeypatch) -> list[str]:
 
     def together(model, part, settings, records):
         seen.extend(Path(one.request.source[0]).name for one in part)
-        return _together(model, part, settings, records)
+        return picture_rows(model, part, settings, records)
 
-    monkeypatch.setattr(work, "_together", together)
+    monkeypatch.setattr(work, "picture_rows", together)
     return seen
 
 
@@ -154,9 +155,9 @@ def test_a_limit_is_kept_picture_by_picture(pictures, network, tmp_path, monkeyp
 
     def together(model, part, settings, records):
         sizes.append(len(part))
-        return _together(model, part, settings, records)
+        return picture_rows(model, part, settings, records)
 
-    monkeypatch.setattr(work, "_together", together)
+    monkeypatch.setattr(work, "picture_rows", together)
     found = pl.batch(pictures, tmp_path / "out", model=network, methods="smoothgrad", tolerance=0.5, trust=False)
     assert sizes == [1] * 5
     assert all(row["error"] <= 0.5 for row in rows(found).values())
@@ -178,7 +179,7 @@ def test_evidence_that_cannot_be_had_leaves_the_map(pictures, network, tmp_path,
     def none(*args, **kwargs):
         raise RuntimeError("no weights to draw")
 
-    monkeypatch.setattr(work, "trust", none)
+    monkeypatch.setattr(importlib.import_module("pellucid.batch.pictures"), "trust", none)
     found = pl.batch(pictures, tmp_path / "out", model=network, methods="saliency")
     assert found.made == 5
     for row in rows(found).values():
@@ -189,7 +190,7 @@ def test_evidence_that_cannot_be_had_leaves_the_map(pictures, network, tmp_path,
 def test_what_of_a_picture_was_changed_is_in_its_row(pictures, network, tmp_path):
     Image.new("RGBA", (8, 8), (255, 0, 0, 20)).save(pictures / "0.png")
     found = rows(pl.batch(pictures, tmp_path / "out", model=network, methods="saliency", trust=False))
-    assert "transparent parts" in json.loads(found["0.png", "saliency"]["notes"])["picture"]
+    assert "transparent parts" in json.loads(found["0.png", "saliency"]["notes"])["read"]
     assert json.loads(found["1.png", "saliency"]["notes"]) == {}
 
 
@@ -245,10 +246,10 @@ def test_an_unknown_engine_is_said(pictures, network, tmp_path):
         pl.batch(pictures, tmp_path / "out", model=network, methods="saliency", engine="spark")  # pyright: ignore
 
 
-def test_a_chunk_goes_picture_by_picture(pictures):
+def test_a_chunk_goes_picture_by_picture(pictures, network):
     asked = [
         pl.Request(model="line", source=(str(pictures / f"{n}.png"),), method=m) for n in (0, 1) for m in ("lime", "edges")
     ]
-    chunk, unread = Chunk.read(asked)
+    chunk, unread = Chunk.read(asked, {"line": network})
     assert not unread
     assert [list(one.requests) for one in chunk.one_by_one()] == [asked[:2], asked[2:]]

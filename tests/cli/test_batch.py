@@ -88,7 +88,7 @@ def test_a_plan_is_asked_as_it_was_printed(place):
     (place / "asked.jsonl").write_text("".join(planned.stdout.splitlines(keepends=True)[:2]).replace('"lime"', '"random"', 1))
     refused = shell("batch", "asked.jsonl", "--out", "maps", cwd=place)
     assert refused.returncode == 2
-    assert "asked.jsonl', line 1: random" in refused.stderr
+    assert "request 1: random" in refused.stderr
     (place / "asked.jsonl").write_text("".join(planned.stdout.splitlines(keepends=True)[:1]))
     code = shell("batch", "asked.jsonl", "--out", "maps", cwd=place)
     assert code.returncode == 2
@@ -113,6 +113,21 @@ def test_a_wrong_question_is_a_usage_error(place, more, said):
     done = shell("batch", *ASK, *more, cwd=place)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_table_of_texts_becomes_a_table_of_their_tokens(tmp_path):
+    (tmp_path / "asked.csv").write_text(
+        "question,context\nWho wrote it?,The letter was written by Emma.\nWho?,\n", encoding="utf-8"
+    )
+    ask = ("asked.csv", "-m", "minilm-qa", "-x", "erasure", "-x", "rollout", "--no-trust", "--out", "scores")
+    done = shell("batch", *ask, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"Error: {method}: 'Who?' has no context; a question is answered from a context: "
+                                        "read(question, context)" for method in ("erasure", "rollout")]  # fmt: skip
+    first, second = pq.read_table(tmp_path / "scores").to_pylist()
+    assert (first["source"], first["context"]) == ("Who wrote it?", "The letter was written by Emma.")
+    assert first["label"] == "the answer 'Emma'"
+    assert len(first["tokens"]) == len(first["map"][0]) == len(second["map"][0])
 
 
 def test_many_failures_are_in_a_file_and_few_on_the_screen(place):

@@ -8,10 +8,12 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+from pellucid.batch.networks import Network
 from pellucid.batch.plan import TOGETHER, Settings, grouped
-from pellucid.batch.work import Answered, Chunk, Failure, answers
+from pellucid.batch.rows import Answered
+from pellucid.batch.work import Chunk, Failure, answers
 from pellucid.models.image import Engine, ImageClassifier
-from pellucid.models.load import load_classifier
+from pellucid.models.load import load
 from pellucid.models.load_code import is_code
 from pellucid.registry import Contradiction
 from pellucid.request import Request
@@ -36,7 +38,7 @@ Sent = Mapping[str, Any]
 
 
 def on_ray(
-    models: Mapping[str, ImageClassifier], requests: Sequence[Request], settings: Settings, records: bool
+    models: Mapping[str, Network], requests: Sequence[Request], settings: Settings, records: bool
 ) -> Generator[Answered | Failure, None, None]:
     """The answers in the order in which they come. ValueError where Ray is not installed."""
     ray = _ray()
@@ -54,7 +56,7 @@ def on_ray(
                 if again:
                     chunk = again.pop()
                 else:
-                    chunk, unread = Chunk.read(waiting.pop())
+                    chunk, unread = Chunk.read(waiting.pop(), models)
                     yield from unread
                 if chunk.requests:
                     running[task.remote(sent, chunk, settings, records)] = chunk
@@ -115,25 +117,26 @@ def _processors(ray: Any) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-def _unused(model: ImageClassifier) -> ImageClassifier:
+def _unused(model: Network) -> Network:
     """The same without what it has prepared and remembers."""
     return replace(model)
 
 
-_here: dict[Any, ImageClassifier] = {}
+_here: dict[Any, Network] = {}
 """In a process of the cluster, the networks that it has."""
 
 
 def _answered(sent: Sent, chunk: Chunk, settings: Settings, records: bool) -> list[Answered | Failure]:
-    models = {name: _network(name, sent[name], settings.engine) for name in {r.model for r in chunk.requests}}
+    models = {name: _network(sent[name], settings.engine) for name in {r.model for r in chunk.requests}}
     return list(answers(models, chunk, settings, records))
 
 
-def _network(name: str, sent: Any, engine: Engine) -> ImageClassifier:
+def _network(sent: Any, engine: Engine) -> Network:
     if sent not in _here:
         import ray
 
-        _here[sent] = load_classifier(name).on(engine) if isinstance(sent, str) else ray.get(sent)
+        found: Network = load(sent) if isinstance(sent, str) else ray.get(sent)
+        _here[sent] = found.on(engine) if isinstance(found, ImageClassifier) else found
     return _here[sent]
 
 

@@ -1,6 +1,7 @@
-"""One answered request as a row of a table, and such rows as a table of Arrow."""
+"""An answered request as a row of a table, and rows as a table of Arrow."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Annotated, Any, final, get_args, get_origin, get_type_hints
@@ -9,7 +10,27 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pellucid.evidence import Evidence
+from pellucid.inputs.image import Images
+from pellucid.request import Request
+from pellucid.strict_json import finite
+
 Map = NDArray[np.float32]
+CHANGED, WITHOUT = "read", "no evidence"
+"""Notes of a row: what was changed or not known of its picture or text, and why there is no evidence."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A request whose picture or text the network can read."""
+
+    request: Request
+    images: Images | None
+    """None of a text."""
+    content: str
+    changed: str
+    """What of it was changed to be read, or not known; mostly nothing."""
 
 
 @final
@@ -18,13 +39,15 @@ class Row:
     """What there is to know of one map. The table has these columns, in this order."""
 
     key: Annotated[str, "SHA-256 of the request's canonical JSON; one row has it"]
-    source: Annotated[str, "the picture, as it was named"]
+    source: Annotated[str, "the picture, as it was named; or the text, or the question"]
+    context: Annotated[str | None, "what the question is answered from, where there is one"]
     method: Annotated[str, "the method's name"]
-    target: Annotated[int, "number of the class that is explained"]
-    label: Annotated[str, "its label"]
+    target: Annotated[int | None, "number of the class that is explained, or of a masked word; an answer has none"]
+    label: Annotated[str, "the class, word or answer itself"]
     against: Annotated[int | None, "number of the class that it is set against, where one was named"]
-    probability: Annotated[float, "what the network gives the target"]
-    map: Annotated[Map, "raw signed scores with the channels folded, float32, height x width, in `unit`"]
+    probability: Annotated[float | None, "what the network gives it; a number of a regression has none"]
+    map: Annotated[Map, "raw signed scores in `unit`: height x width with the channels folded, or 1 x tokens"]
+    tokens: Annotated[list[str] | None, "of a text, the tokens; one without a score could not be left out"]
     unit: Annotated[str, "what a score is measured in"]
     error: Annotated[float, "the method's own estimate of its error"]
     error_name: Annotated[str, "what that estimates"]
@@ -46,9 +69,48 @@ class Row:
     content: Annotated[str, "SHA-256 of the picture's file"]
     request: Annotated[str, "the request, as JSON: a line of a file of requests"]
 
+    @classmethod
+    def of(cls, request: Request, one: Asked, proof: Evidence | None, notes: Mapping[str, str], **answer: Any) -> "Row":
+        """What every row says of its request and evidence, beside what an answer says itself."""
+        said = {CHANGED: one.changed, **notes}
+        return cls(
+            key=request.key,
+            source=request.source[0],
+            method=request.method,
+            against=request.against,
+            verdict=None if proof is None else proof.verdict,
+            advantage=None if proof is None else proof.advantage.value,
+            advantage_low=None if proof is None else proof.advantage.low,
+            advantage_high=None if proof is None else proof.advantage.high,
+            randomised=None if proof is None else proof.randomised,
+            evidence=None if proof is None else json_text(proof.to_json()),
+            model=request.model,
+            options=json_text(request.options),
+            seed=request.seed,
+            notes=json_text({name: note for name, note in said.items() if note}),
+            content=one.content,
+            request=json_text(request.model_dump(mode="json")),
+            **answer,
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A request's row, and its record where that was asked for."""
+
+    request: Request
+    row: Row
+    record: bytes | None = None
+
+
+def json_text(value: Any) -> str:
+    return json.dumps(finite(value), ensure_ascii=False, sort_keys=True, allow_nan=False)
+
 
 _KINDS: dict[Any, pa.DataType] = {
-    str: pa.string(), int: pa.int64(), float: pa.float64(), Map: pa.list_(pa.list_(pa.float32())),
+    str: pa.string(), int: pa.int64(), float: pa.float64(), list[str]: pa.list_(pa.string()),
+    Map: pa.list_(pa.list_(pa.float32())),
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ TOLD = 10
 @click.option("--deadline", type=above_zero, help="Stop after this many seconds a picture and method.")
 @click.option("--trust/--no-trust", default=True, show_default=True,
               help="Say how far each map can be trusted; costs as much again, or 120 passes if that is more.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(min=1), help="Take so many pictures, or requests, and no more.")
+@click.option("--limit", type=click.IntRange(min=1), help="Take so many pictures, texts or requests, and no more.")
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
               help="Where: in this process, or on the Ray cluster that RAY_ADDRESS names, else one made on this machine (pip "
               "install 'pellucid[ray]').")  # fmt: skip
@@ -44,27 +44,32 @@ def batch(
     against: str | None, tolerance: float | None, deadline: float | None, trust: bool, limit: int | None, engine: Any,
     network_engine: Any, records: bool, plan: bool, model: str, out: Path, as_json: bool,
 ) -> int:  # fmt: skip
-    """Explain many pictures by several methods: a folder of Parquet files with a row for each map.
+    """Explain many pictures or texts by several methods: a folder of Parquet files with a row for each map.
 
-    A SOURCE is a picture, a folder of pictures, observation for the ten shipped ones, or a .jsonl file of requests as --plan
-    prints them. What is in the folder already is not made again, so the same command goes on where another run ended.
+    A SOURCE is a picture, a folder of pictures, or observation for the ten shipped ones. With an encoder as --model it is a
+    text, or a file of texts: .txt with one a line, .csv or .tsv with a column of texts and one called context where there is
+    one; the methods are those of pellucid token-scores. And it may be a .jsonl file of requests as --plan prints them.
+
+    What is in the folder already is not made again, so the same command goes on where another run ended.
     """
+    from pellucid.batch.networks import networks
     from pellucid.batch.plan import read_requests, requested
     from pellucid.batch.run import batch as run
     from pellucid.registry import Contradiction
 
     files = [Path(one) for one in sources if one.endswith(REQUESTS)]
     if files and len(files) < len(sources):
-        raise click.UsageError(f"some sources are files of requests ({files[0]}) and some are pictures; give one or the other")
+        raise click.UsageError(f"some sources are files of requests ({files[0]}) and some are not; give one or the other")
     if not files and not methods:
-        raise click.UsageError("which method? Name some: --method saliency --method lime; pellucid methods lists them")
+        raise click.UsageError("which method? Name some: --method saliency --method lime; pellucid methods lists them, and "
+                               "pellucid token-scores --help those for text")  # fmt: skip
     asked: dict[str, Any] = {
         "methods": methods, "options": _options(given, methods), "target": target, "against": against, "preset": preset,
     }  # fmt: skip
     limits: dict[str, Any] = {"tolerance": tolerance, "limit": limit}
-    named: Any = [request for file in files for request in read_requests(file)] or sources
+    named: Any = [request for file in files for request in read_requests(file)] or list(sources)
     if plan:
-        for request in requested(named, model=model, **asked, **limits):
+        for request in requested(named, networks(named, model, network_engine), **asked, **limits):
             click.echo(request.model_dump_json())
         return 0
     with _ended_as_interrupted(), progress(1.0, "batch") as advance:
@@ -72,7 +77,7 @@ def batch(
             found = run(
                 named, out, model=model, **asked, **limits, deadline=deadline, trust=trust, records=records, engine=engine,
                 network_engine=network_engine,
-                progress=lambda done, of, source: advance(done / of, f"{done} of {of}: {Path(source).name}"),
+                progress=lambda done, of, source: advance(done / of, f"{done} of {of}: {Path(source).name[:40]}"),
             )  # fmt: skip
         except Contradiction as error:
             raise click.UsageError(str(error)) from None
