@@ -86,6 +86,18 @@ def test_a_tolerance_is_each_groups_own(relu: pl.ImageClassifier, images: pl.Ima
         assert a[i].step == a.extras[STEPS][i]
 
 
+def test_a_tolerance_that_was_not_reached_is_noted(relu: pl.ImageClassifier) -> None:
+    images = pictures(relu, 2)
+    wanted = float(pl.explain(relu, images, method="smoothgrad", samples=10).error.mean())
+    a = pl.explain(relu, images, method="smoothgrad", samples=10, tolerance=wanted)
+    assert a.error.min() < wanted < a.error.max()
+    assert a.notes["tolerance"] == f"{wanted:g} is not reached by the {a.error_name} of 1 of 2 images"
+    assert pl.replay(pl.record(relu, images, a), relu).identical
+    one = pl.explain(relu, images[0], method="smoothgrad", samples=2, tolerance=1e-9)
+    assert one.notes["tolerance"] == f"1e-09 is not reached by the {one.error_name}"
+    assert "tolerance" not in pl.explain(relu, images, method="smoothgrad", tolerance=90.0).notes
+
+
 @pytest.mark.parametrize("name", ["smoothgrad", "integrated_gradients", "occlusion", "saliency"])
 def test_what_was_cut_short_is_run_again_as_it_was(name: str, relu: pl.ImageClassifier, images: pl.Images) -> None:
     a = pl.explain(relu, images, method=name, deadline=1e-9, **QUICK.get(name, {}))

@@ -41,24 +41,28 @@ def explain(
 ) -> Attribution:
     """The attribution of each image in `source` for `target` (label, number, or one an image; by default the predicted class).
 
-    `against` asks why the target rather than that class: the difference of the two logits is explained. `preset` names a set
-    of options of the method, which `options` may override. `tolerance` stops as soon as every image's error estimate is that
+    `against` asks why the target rather than that class: the difference of the two logits is explained. `preset` names a set of
+    options of the method, which `options` may override. `tolerance` stops as soon as every image's error estimate is that
     small, and lifts the method's bound on its work unless the bound was given, to what `pl.methods[method].budget()` says: the
-    error may still be larger then; where it is what to expect over samples, the work goes on to four fifths of the tolerance,
-    so that it holds in 90 of 100 runs. `deadline` is a number of seconds from this call on, reading the pictures and predicting
-    their classes included: no step is begun that would not fit, and the best answer so far is given. Only reading the pictures
-    and the first step, about the first of them, are waited for however long they take. Several images take turns then, and a
-    class is predicted when the first turn of its image comes (beside `against` before all else); where the time is up before
-    that, images score 0, their error is infinite, their target, if it was to be predicted, is -1, and `notes["unanswered"]`
-    says how many they are. Many images, more than 22 at 224 x 224, are explained a group at a time, so that the memory for what
-    a method sums up does not grow with them; each group has its images' share of the time there is. `progress` is called with
-    every answer; `cancelled` is asked after each.
+    error may still be larger then, and `notes["tolerance"]` says so; where it is what to expect over samples, the work goes on
+    to four fifths of the tolerance, so that it holds in 90 of 100 runs. `deadline` is a number of seconds from this call on,
+    reading the pictures and predicting their classes included: no step is begun that would not fit, and the best answer so far
+    is given. Only reading the pictures and the first step, about the first of them, are waited for however long they take.
+    Several images take turns then, and a class is predicted when the first turn of its image comes (beside `against` before all
+    else); where the time is up before that, images score 0, their error is infinite, their target, if it was to be predicted,
+    is -1, and `notes["unanswered"]` says how many they are. Many images, more than 22 at 224 x 224, are explained a group at a
+    time, so that the memory for what a method sums up does not grow with them; each group has its images' share of the time
+    there is. `progress` is called with every answer; `cancelled` is asked after each.
     """
     stream = explain_stream(
         model, source, method=method, target=target, against=against, preset=preset, tolerance=tolerance, deadline=deadline,
         cancelled=cancelled, **options,
     )  # fmt: skip
-    return drain(stream, progress)
+    found = drain(stream, progress)
+    if tolerance is None or not (above := int((found.error.double() > tolerance).sum())):
+        return found
+    which = f" of {above} of {len(found)} images" if len(found) > 1 else ""
+    return replace(found, notes={**found.notes, "tolerance": f"{tolerance:g} is not reached by the {found.error_name}{which}"})
 
 
 def explain_stream(
