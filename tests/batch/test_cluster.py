@@ -98,6 +98,7 @@ def test_its_rows_are_those_of_this_machine(pictures, network, tmp_path):
 
 def test_texts_go_there_with_their_encoder(tmp_path):
     encoder = tiny(head="ForSequenceClassification")
+    encoder.activations("a film")  # which leaves hooks of transformers' own behind
     asked = {"model": encoder, "methods": ["erasure", "rollout"]}
     far = pl.batch(["a good film", "a bad one"], tmp_path / "far", engine="ray", **asked)
     here = pl.batch(["a good film", "a bad one"], tmp_path / "here", **asked)

@@ -8,7 +8,7 @@ from pellucid.batch.plan import requested as asked_of
 from pellucid.request import Request
 
 
-def requested(sources, network=None, **asked) -> list[Request]:
+def requested(sources, network, **asked) -> list[Request]:
     named = list(sources) if isinstance(sources, list) else [sources]
     return asked_of(named, networks(named, network, None), **asked)
 

@@ -38,7 +38,7 @@ def same(row: dict, scores: pl.TokenScores) -> None:
 
 
 def test_answers_are_explained_as_token_scores_explains_them(qa, tmp_path):
-    methods = ["erasure", "rollout"]
+    methods: list[TokenMethod] = ["erasure", "rollout"]
     found = rows(pl.batch(PAIRS, tmp_path, model=qa, methods=methods, options={}))
     assert len(found) == 4
     for question, context in PAIRS:

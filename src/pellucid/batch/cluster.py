@@ -1,5 +1,6 @@
 """A batch on Ray: a few pictures a task, a processor a task. https://docs.ray.io"""
 
+import copy
 import os
 import re
 import socket
@@ -118,8 +119,18 @@ def _processors(ray: Any) -> int:
 
 
 def _unused(model: Network) -> Network:
-    """The same without what it has prepared and remembers."""
-    return replace(model)
+    """The same without what it has prepared and remembers, and without what transformers hangs on an encoder that was asked:
+    that has no pickle, and is hung on anew."""
+    if isinstance(model, ImageClassifier):
+        return replace(model)
+    module = copy.deepcopy(model.module)
+    for sub in module.modules():
+        for number, hook in [*sub._forward_hooks.items()]:
+            if (getattr(hook, "__module__", "") or "").startswith("transformers."):
+                del sub._forward_hooks[number]
+        if "_output_capturing_hooks_installed" in vars(sub):
+            delattr(sub, "_output_capturing_hooks_installed")
+    return replace(model, module=module)
 
 
 _here: dict[Any, Network] = {}

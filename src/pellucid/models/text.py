@@ -17,6 +17,7 @@ from pellucid.models.digest import digest
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module, uncompiled
 from pellucid.models.remembered import Memory
+from pellucid.models.unpickled import make_known
 
 Head = Literal["question_answering", "masked_words", "classification", "regression"]
 
@@ -84,6 +85,10 @@ class TextEncoder:
         reads = f"{self.layers} layers x {self.heads} heads x {self.hidden_size}"
         name = self.name[:15] if self.name.startswith("sha256:") else self.name
         return f"<TextEncoder {name}: {type(self.module).__name__}, {reads}>"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        make_known(self.module)
 
     if not TYPE_CHECKING:  # or any attribute would do for a type checker
 
