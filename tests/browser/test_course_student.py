@@ -170,6 +170,23 @@ def test_the_room_beside_a_question_is_live_and_its_own(page: Page, room: Classr
     expect(page).to_have_url(re.compile("courseQuestion=share"))
 
 
+def test_an_answer_that_comes_when_its_question_was_left_is_let_go(page: Page, room: Classroom):
+    told: list[str] = []
+    held: list[Route] = []
+    page.on("console", lambda message: told.append(message.text))
+    page.route("**/labels", lambda route: held.append(route))
+    room.enter(page, room.student(), "view=course")
+    expect(page.get_by_role("article", name=re.compile("^saliency, "))).to_have_attribute("data-phase", "done")
+    listed(page, "order").click()
+    expect(page.get_by_text("Which hold for order?")).to_be_visible()
+    (asked,) = held
+    with page.expect_response("**/labels") as answer:
+        asked.continue_()
+    answer.value.finished()
+    page.wait_for_timeout(200)
+    assert not [text for text in told if "svelte.dev" in text]
+
+
 @pytest.mark.parametrize("how", ["by itself", "online"])
 def test_who_waits_for_the_opening_sees_it_soon(page: Page, room: Classroom, how: str):
     def early(route: Route) -> None:

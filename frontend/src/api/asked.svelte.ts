@@ -1,4 +1,5 @@
 /** The latest answer to a question that changes: the last one stays until the next is there, and one that is overtaken is dropped. */
+import { heard } from "./heard";
 import type { Lab } from "./lab";
 import { words } from "./live";
 import { againWhenOnline } from "./online.svelte";
@@ -27,12 +28,11 @@ export function asked<Q extends keyof Questions>(lab: () => Lab, question: Q, bo
     againWhenOnline();
     if (mine === "null") return;
     const given = JSON.parse(mine) as Questions[Q][0];
-    let overtaken = false;
-    lab().text(question, given).then(
-      (answer) => { if (!overtaken) (held = { key: mine, body: given, answer }), (failed = null); },
-      (error: unknown) => { if (!overtaken) failed = { key: mine, words: words(error) }; },
+    return heard(
+      lab().text(question, given),
+      (answer) => { held = { key: mine, body: given, answer }; failed = null; },
+      (error) => (failed = { key: mine, words: words(error) }),
     );
-    return () => void (overtaken = true);
   });
   return {
     get held() { return held; },
