@@ -144,6 +144,12 @@ def test_a_network_that_fails_at_one_picture_spoils_none_of_the_others(pictures,
     assert failure.error == "RuntimeError: I do not look at red"
 
 
+def test_a_layer_that_is_not_there_is_said_in_its_own_words(pictures, network, tmp_path):
+    found = pl.batch(pictures, tmp_path / "o", model=network, methods="grad_cam", options={"grad_cam": {"layer": "x"}})
+    assert found.made == 0
+    assert {f.error.split(";")[0].split(" (")[0] for f in found.failed} == {"no layer named 'x'"}
+
+
 def test_a_contradiction_ends_the_run(pictures, network, tmp_path):
     ask = {"methods": "integrated_gradients", "options": {"integrated_gradients": {"baseline": "image"}}}
     with pytest.raises(Contradiction, match="needs baseline_image"):

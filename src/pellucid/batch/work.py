@@ -11,7 +11,7 @@ from pellucid.batch.rows import Answered, Asked
 from pellucid.inputs.photograph import PictureFile
 from pellucid.models.errors import first_line
 from pellucid.models.image import ImageClassifier
-from pellucid.registry import Contradiction
+from pellucid.registry import Contradiction, UnknownName
 from pellucid.request import Request
 
 
@@ -102,8 +102,8 @@ def _answered(model: Network, part: Sequence[Asked], settings: Settings, records
         raise
     except Exception as error:  # whatever: somebody's network
         if len(part) == 1:
-            told = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {first_line(error)}"
-            yield Failure(part[0].request, told)
+            ours = isinstance(error, ValueError | OSError | UnknownName)
+            yield Failure(part[0].request, str(error) if ours else f"{type(error).__name__}: {first_line(error)}")
         else:
             for one in part:
                 yield from _answered(model, [one], settings, records)
