@@ -131,6 +131,14 @@ def test_a_wrong_question_is_raised_as_on_this_machine(pictures, network, tmp_pa
         pl.batch(pictures, tmp_path / "out", model=network, engine="ray", **asked)
 
 
+def test_a_network_that_the_cluster_cannot_make_is_said(pictures, tmp_path):
+    (tmp_path / "net.py").write_text(
+        CODE.replace("def make():", f"def make():\n    assert os.getpid() == {os.getpid()}, 'not here'")
+    )
+    with pytest.raises(ValueError, match=r"a process of the cluster cannot have the network: ValueError: .*not here"):
+        pl.batch(pictures, tmp_path / "out", model=f"{tmp_path / 'net.py'}:make", methods="saliency", engine="ray")
+
+
 def test_a_process_explains_with_as_many_threads_as_it_has_processors():
     @ray.remote(num_cpus=1, runtime_env={"env_vars": cluster.ENVIRONMENT})
     def about():

@@ -1,5 +1,6 @@
 """Texts in a batch: the scores of their tokens are those of `token_scores`, and the evidence that of `token_trust`."""
 
+import importlib
 import json
 from typing import get_args
 
@@ -85,6 +86,19 @@ def test_a_text_that_cannot_be_asked_about_spoils_none_of_the_others(mlm, tmp_pa
     assert "empty" in told[""]
     again = pl.batch(MASKED, tmp_path, model=mlm, methods="erasure", trust=False)
     assert (again.made, again.there) == (0, 2)
+
+
+def test_evidence_that_one_text_cannot_have_is_lacking_there_alone(mlm, tmp_path, monkeypatch):
+    def some(encoder, scores):
+        if any(texts[0] == MASKED[1] for texts in scores.tokens.texts):
+            raise RuntimeError("no weights to draw")
+        return pl.token_trust(encoder, scores)
+
+    monkeypatch.setattr(importlib.import_module("pellucid.batch.texts"), "token_trust", some)
+    found = rows(pl.batch(MASKED, tmp_path, model=mlm, methods="erasure"))
+    assert found[MASKED[0], "erasure"]["verdict"] is not None
+    assert found[MASKED[1], "erasure"]["verdict"] is None
+    assert json.loads(found[MASKED[1], "erasure"]["notes"]) == {"no evidence": "no weights to draw"}
 
 
 def test_what_the_vocabulary_lacks_is_in_the_row(mlm, tmp_path):

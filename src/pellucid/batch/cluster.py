@@ -13,6 +13,7 @@ from pellucid.batch.networks import Network
 from pellucid.batch.plan import TOGETHER, Settings, grouped
 from pellucid.batch.rows import Answered
 from pellucid.batch.work import Chunk, Failure, answers
+from pellucid.models.errors import first_line
 from pellucid.models.image import Engine, ImageClassifier
 from pellucid.models.load import load
 from pellucid.models.load_code import is_code
@@ -66,8 +67,13 @@ def on_ray(
                 chunk = running.pop(reference)
                 try:
                     yield from ray.get(reference)
-                except Contradiction as error:
-                    raise Contradiction(str(getattr(error, "cause", error))) from None
+                except ray.exceptions.RayTaskError as error:  # of every picture: what is one's own is a failure by then
+                    if isinstance(error.cause, Contradiction):
+                        raise error.cause from None
+                    raise ValueError(
+                        f"a process of the cluster cannot have the network: {type(error.cause).__name__}: "
+                        f"{first_line(error.cause)}; what makes it has to be there as well"
+                    ) from None
                 except ray.exceptions.RayError as error:
                     singles = chunk.one_by_one()
                     if len(singles) > 1:
