@@ -20,6 +20,21 @@ interface Fetched {
   readonly error?: string | null;
 }
 
+const BROWSER = "pellucid-browser";
+
+/** One name for all pages of this browser, since a page whose answers wait for a connection cannot say that it is there: others
+ * hold the few that a browser has to one server. Where nothing may be kept, a page has its own. */
+function browserName(): string {
+  const made = Math.random().toString(36).slice(2);
+  try {
+    const kept = localStorage.getItem(BROWSER) ?? made;
+    localStorage.setItem(BROWSER, kept);
+    return kept;
+  } catch {
+    return made;
+  }
+}
+
 export class LiveLab implements Lab {
   readonly saved = false;
   /** Every answer so far by question: an exported page takes along those that it shows. */
@@ -30,8 +45,8 @@ export class LiveLab implements Lab {
   private readonly asking = new Turns(1);
   /** What the server still works at for this page. */
   private readonly unfinished = new Set<string>();
-  /** Which page this is: what it asks for is let go when it is killed or loses its network. */
-  private readonly page = Math.random().toString(36).slice(2);
+  /** Whose page this is: what was asked for is let go when the browser is killed or loses its network. */
+  private readonly page = browserName();
 
   constructor() {
     // a page that is closed must not leave the next one waiting for answers that nobody will see

@@ -2817,7 +2817,7 @@ export interface components {
             model: string;
             /**
              * Source
-             * @description Paths, `observation:0` to `observation:9`, or `sha256:...` of what was handed in.
+             * @description Paths, `observation:0` to `observation:9`, or `sha256:...` of what was handed in; in a batch of texts a text, or a question and its context.
              */
             source: string[];
             /**
@@ -7406,7 +7406,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The page that asks: once it is gone for a minute, so is the job. */
+                /** @description Whose page asks: once all of theirs are gone for a minute, so is the job. */
                 "x-page"?: string | null;
             };
             path?: never;

@@ -368,7 +368,8 @@ def _jobs(lab: Lab) -> APIRouter:
         request: Request,
         body: b.JobBody,
         x_page: Annotated[
-            str | None, Header(max_length=40, description="The page that asks: once it is gone for a minute, so is the job.")
+            str | None,
+            Header(max_length=40, description="Whose page asks: once all of theirs are gone for a minute, so is the job."),
         ] = None,
     ) -> Response:
         """Starts a job: 201. One that is the same, and waits, runs or is done, is answered with 200 and not done again."""
