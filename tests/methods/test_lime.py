@@ -12,7 +12,8 @@ import pellucid as pl
 from pellucid.inputs.designs import drawing
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.inputs.superpixels import grid
-from pellucid.methods.lime import cosine_kernel, enough, lime
+from pellucid.methods.lime import cosine_kernel, lime
+from pellucid.methods.superpixel_samples import enough
 from pellucid.registry import Contradiction
 from tests import networks
 from tests.conftest import pictures, wrapped

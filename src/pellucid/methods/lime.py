@@ -1,36 +1,42 @@
 """LIME for images. Ribeiro, Singh and Guestrin, KDD 2016, https://arxiv.org/abs/1602.04938"""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, final
+from typing import Annotated, final
 
 import torch
 from jaxtyping import Bool, Float32, Float64, Int64, Num
 from pydantic import Field
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from pellucid.attribution import Attribution, Work
 from pellucid.inputs.designs import Design, Draw, drawing
 from pellucid.inputs.image import Images
-from pellucid.inputs.perturb import Hide, fill, perturbed
-from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
+from pellucid.inputs.superpixels import Segmentation
 from pellucid.methods import methods
-from pellucid.models.batches import BATCH
+from pellucid.methods.superpixel_samples import (
+    Compactness,
+    Cut,
+    Cuts,
+    Hidden,
+    KernelSize,
+    LabelMap,
+    MaxDist,
+    MinSize,
+    Ratio,
+    Samples,
+    Scale,
+    Segments,
+    Sigma,
+    Watched,
+    asked,
+)  # fmt: skip
 from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
-from pellucid.registry import Contradiction
 from pellucid.stream import MARGIN, Preset
 
-CHUNK = 30
-"""Samples of an image between two answers; refitting then costs little beside them. The first answers come sooner."""
 SURE = 0.93
 """In how many of the runs that are looked at once `MARGIN` is kept to, so that with several looks it is nine of ten."""
-MANY, FEW = 200, 4
-LEAST = 36
-"""Pixels of a superpixel, on average, at least: hidden in its own mean colour, one of four pixels of a digit looks as before,
-and the network says the same."""
 
 
 @methods.register(
@@ -55,36 +61,19 @@ def lime(
     inputs: Images,
     target: Int64[Tensor, " batch"],
     *,
-    samples: Annotated[
-        int, Field(ge=10, le=1_000_000, description="Perturbed images, at most.", json_schema_extra={"lifted": 20_000})
-    ] = 1000,
-    output: Annotated[Literal["probability", "logit"], Field(description="What the surrogate predicts.")] = "probability",
-    segmentation: Annotated[Algorithm, Field(description="How superpixels are cut.")] = "slic",
-    label_map: Annotated[
-        str,
-        Field(
-            description="Your own superpixels, for segmentation=labels: .npy or a picture of integers, of the input's size.",
-            json_schema_extra={"format": "labels"},
-        ),
-    ] = "",
-    segments: Annotated[
-        int,
-        Field(ge=0, le=900, description="slic, grid: about how many superpixels; 0: 200, fewer where they would be too small."),
-    ] = 0,
-    compactness: Annotated[float, Field(gt=0, le=1000, description="slic: higher means squarer superpixels.")] = 10.0,
-    sigma: Annotated[
-        float, Field(ge=0, le=50, description="slic, quickshift, felzenszwalb: smoothing before, in pixels.")
-    ] = 1.0,
-    scale: Annotated[float, Field(gt=0, le=100_000, description="felzenszwalb: higher means larger superpixels.")] = 100.0,
-    min_size: Annotated[int, Field(ge=1, le=1_000_000, description="felzenszwalb: smallest superpixel, in pixels.")] = 20,
-    kernel_size: Annotated[float, Field(ge=1, le=100, description="quickshift: higher means larger superpixels.")] = 4.0,
-    max_dist: Annotated[
-        float, Field(gt=0, le=10_000, description="quickshift: longest link; higher means larger ones.")
-    ] = 200.0,
-    ratio: Annotated[float, Field(ge=0, le=1, description="quickshift: likeness in colour against nearness.")] = 0.2,
-    hide: Annotated[
-        Hide, Field(description="What a hidden superpixel shows: its mean colour, black, or the image blurred.")
-    ] = "mean",
+    samples: Samples = 1000,
+    output: Watched = "probability",
+    segmentation: Cut = "slic",
+    label_map: LabelMap = "",
+    segments: Segments = 0,
+    compactness: Compactness = 10.0,
+    sigma: Sigma = 1.0,
+    scale: Scale = 100.0,
+    min_size: MinSize = 20,
+    kernel_size: KernelSize = 4.0,
+    max_dist: MaxDist = 200.0,
+    ratio: Ratio = 0.2,
+    hide: Hidden = "mean",
     design: Annotated[
         Design,
         Field(
@@ -136,60 +125,19 @@ def lime(
     The kernel is the root of the paper's, exp(-d^2 / (2 width^2)), as in the authors' package, whose default width is 0.25.
     Unlike there, labels are numbered from 0, so the first superpixel is hidden too.
     """
-    if segments == 1:
-        raise Contradiction(
-            "lime: segments=1: with one superpixel there is nothing to compare; give 2 or more, or 0 to leave it open"
-        )
-    cut, by_number = segments or enough(inputs.features.shape[2:]), segmentation in ("slic", "grid")
     how = Segmentation(
-        segmentation, cut, compactness, sigma, scale, min_size, kernel_size, max_dist, ratio, label_map, seed
+        segmentation, segments, compactness, sigma, scale, min_size, kernel_size, max_dist, ratio, label_map, seed
     )  # fmt: skip
-    maps = superpixels(inputs.pixels, how, inputs.names)
-    fills = [fill(inputs[i], labels, hide) for i, labels in enumerate(maps)]
-    counts = [int(labels.max()) + 1 for labels in maps]
+    cuts = Cuts.of("lime", inputs, how, hide)
     if design != "uniform":
         _check_kernel(keep, kernel_width)
     groups = [
-        Neighbourhood(
-            n,
-            [i for i, count in enumerate(counts) if count == n],
-            drawing(design, n, keep, seed),
-            kernel_width,
-            fits_whole=design != "hadamard",
-        )
-        for n in dict.fromkeys(counts)
+        Neighbourhood(n, members, drawing(design, n, keep, seed), kernel_width, fits_whole=design != "hadamard")
+        for n, members in cuts.alike().items()
     ]
     watch = Watch(model, inputs.features, target, output)
-    fewer = {"segments": " / ".join(map(str, dict.fromkeys(counts)))} if cut < MANY and not segments and by_number else {}
-    batch = model.batches.images
-    first, most = (max(BATCH, n // len(inputs) // BATCH * BATCH) for n in (batch, max(batch, CHUNK)))
-    done = rows = 0
-    while done < samples:
-        # no answer takes much longer than those before it, so that a deadline can be kept
-        rows = min(rows + first, most, samples - done)
-        drawn = [group.draw(rows) for group in groups]
-        parts = [
-            (i, part) for group, seen in zip(groups, drawn, strict=True) for i in group.members for part in seen.split(batch)
-        ]
-        at_once = batch // min(batch, max(rows, BATCH))
-        asked = (parts[k : k + at_once] for k in range(0, len(parts), at_once))
-        values = torch.cat([
-            watch(
-                torch.cat([perturbed(inputs.features[i], fills[i], maps[i], part) for i, part in some]),
-                torch.tensor([i for i, part in some for _ in part]),
-            )
-            for some in asked
-        ])  # fmt: skip
-        for group, seen, own in zip(groups, drawn, values.split([rows * len(g.members) for g in groups]), strict=True):
-            group.add(seen, own.view(-1, rows).T)
-        done += rows
-        work = Work(done * len(inputs) + watch.asked_twice, 0, done / samples)
-        yield replace(_answer(groups, maps, target, output, alpha, work, watch.lasting), notes=fewer | watch.notes)
-
-
-def enough(size: Sequence[int]) -> int:
-    """How many superpixels an image of that height and width is cut into unless somebody says."""
-    return max(FEW, min(MANY, math.prod(size) // LEAST))
+    for work in asked(watch, inputs.features, cuts, groups, samples, model.batches.images):
+        yield replace(_answer(groups, cuts, target, output, alpha, work, watch.lasting), notes=cuts.notes | watch.notes)
 
 
 def _check_kernel(keep: float, width: float) -> None:
@@ -203,7 +151,7 @@ def _check_kernel(keep: float, width: float) -> None:
 
 def _answer(
     groups: list["Neighbourhood"],
-    maps: list[Int64[Tensor, "height width"]],
+    cuts: Cuts,
     target: Int64[Tensor, " batch"],
     output: str,
     alpha: float,
@@ -216,21 +164,19 @@ def _answer(
         for column, i in enumerate(group.members):
             found[i] = {name: value[..., column].float() for name, value in vars(surrogate).items()}
             found[i] |= {"kernel_range": group.kernel_range().float(), "prediction": group.intact[column]}
-    images = [found[i] for i in range(len(maps))]
+    images = [found[i] for i in range(len(cuts.maps))]
     weights, errors = ([image.pop(name) for image in images] for name in ("weights", "errors"))
     # of answers that vary by 1, those that the weights explain vary by the root of the fit; all that lasts may lie among them
     stays = lasting / torch.stack([image["fit"] for image in images]).clamp(min=0.01).sqrt()
     return Attribution(
-        scores=torch.stack([w[labels] for w, labels in zip(weights, maps, strict=True)])[:, None],
+        scores=cuts.laid(weights),
         target=target,
         error=torch.stack([image.pop("error") for image in images]).hypot(stays),
         error_name="relative error",
         work=work,
         unit=f"{output} per superpixel shown",
         extras={
-            "segments": torch.stack(maps),
-            "segment_weights": pad_sequence(weights, batch_first=True),
-            "segment_errors": pad_sequence(errors, batch_first=True),
+            **cuts.extras(weights, errors),
             **{name: torch.stack([image[name] for image in images]) for name in images[0]},
         },
     )
