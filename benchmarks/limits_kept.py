@@ -31,9 +31,15 @@ from pellucid.stream import bounded, drain
 
 LAYER, FILTERS = "_blocks.5._project_conv", [0, 1, 2, 3]
 REFINED = "integrated_gradients refined"
-BOUND = {"lime": "samples", "smoothgrad": "samples", "integrated_gradients": "steps", REFINED: "refinements"}
+BOUND = {
+    "lime": "samples",
+    "kernel_shap": "samples",
+    "smoothgrad": "samples",
+    "integrated_gradients": "steps",
+    REFINED: "refinements",
+}
 """The option that the work of a method grows with."""
-MOST = {"lime": 1_000_000, "smoothgrad": 100_000, "integrated_gradients": 1000, REFINED: 100_000}
+MOST = {"lime": 1_000_000, "kernel_shap": 1_000_000, "smoothgrad": 100_000, "integrated_gradients": 1000, REFINED: 100_000}
 
 
 def started(name: str, **options: Any) -> tuple[str, dict[str, Any]]:
@@ -97,6 +103,7 @@ ESTIMATES: list[tuple[str, float, dict[str, Any], dict[str, Any]]] = [
       [("mean", 0.4), ("magnitude", 0.15), ("square", 0.3), ("variance", 0.4)]],
     *[("lime", 0.3, {"design": d, "output": "logit", "segmentation": "grid", "segments": 49}, {"samples": 8000})
       for d in ("hadamard", "coin", "uniform")],
+    ("kernel_shap", 0.3, {"output": "logit", "segmentation": "grid", "segments": 49}, {"samples": 20_000}),
 ]  # fmt: skip
 """Method, tolerance, options, and those of its reference."""
 BASELINES: list[dict[str, Any]] = [{}, {"baseline": "uniform", "draws": 4}, {"baseline": "gaussian", "draws": 4}]
@@ -153,7 +160,7 @@ def tiny() -> pl.ImageClassifier:
 
 # -------------------------------------------------------------------------------------------------------------- memory
 
-BASE = {"lime": 50, "smoothgrad": 16, "integrated_gradients": 16, REFINED: 16}
+BASE = {"lime": 50, "kernel_shap": 50, "smoothgrad": 16, "integrated_gradients": 16, REFINED: 16}
 """The work that 4 and 16 times as much is compared with."""
 
 
@@ -189,7 +196,9 @@ def one(name: str, times: int, count: int) -> None:
 
 
 def least(name: str) -> dict[str, Any]:
-    return {"lime": {"samples": 10}, "smoothgrad": {"samples": 10}}.get(name, {"steps": 10} if name in BASE else {})
+    return {"lime": {"samples": 10}, "kernel_shap": {"samples": 10}, "smoothgrad": {"samples": 10}}.get(
+        name, {"steps": 10} if name in BASE else {}
+    )
 
 
 def resident(which: str) -> int:

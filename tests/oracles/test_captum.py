@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from captum.attr import InputXGradient, LayerAttribution, LayerGradCam, NoiseTunnel, Occlusion, Saliency
+from captum.attr import InputXGradient, LayerAttribution, LayerGradCam, NoiseTunnel, Occlusion, Saliency, ShapleyValues
 
 import pellucid as pl
 from pellucid.models.hooks import find_module
@@ -115,3 +115,14 @@ def test_grad_cam(small_network: ImageClassifier, rectify: bool) -> None:
         larger = LayerAttribution.interpolate(theirs, (16, 16), interpolate_mode="bilinear")
         assert isinstance(larger, torch.Tensor)
         assert_equal(a.scores, larger)
+
+
+@pytest.mark.filterwarnings("ignore:You are attempting to compute Shapley Values")  # of pixels, it thinks
+def test_shapley_values(small_network: ImageClassifier, forward: Any) -> None:
+    """Captum's go through all orders of four superpixels; there and here they are laid over the pixels."""
+    images = pictures(small_network)
+    a = pl.methods["kernel_shap"](small_network, images, TARGET, output="logit", segmentation="grid", segments=4, hide="black")
+    black = images.normalise(torch.zeros_like(images.features))
+    theirs = ShapleyValues(forward).attribute(images.features, black, TARGET, feature_mask=a.segments[0][None, None])
+    # of differences of logits of about 1, each in float32
+    torch.testing.assert_close(a.scores, theirs.mean(1, keepdim=True), rtol=1e-4, atol=5e-7)

@@ -133,4 +133,5 @@ def _print(found: Any) -> None:
     pace = f", {found.made / found.seconds:.2g} a second" if found.made else ""
     failed = f", {len(found.failed)} failed" if found.failed else ""
     click.echo(f"{found.made} maps made in {found.seconds:.1f} s{pace}{there}{failed}")
-    click.echo(f"rows: {found.folder}/*.parquet")
+    if found.made or found.there:
+        click.echo(f"rows: {found.folder}/*.parquet")

@@ -18,6 +18,7 @@ from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
 from pellucid.models.batches import BATCH
 from pellucid.models.watch import Watch
 from pellucid.registry import Contradiction
+from pellucid.stream import MARGIN
 
 CHUNK = 30
 """Samples of an image between two answers; refitting then costs little beside them. The first answers come sooner."""
@@ -25,6 +26,8 @@ MANY, FEW = 200, 4
 LEAST = 36
 """Pixels of a superpixel, on average, at least: hidden in its own mean colour, one of four pixels of a digit looks as before,
 and the network says the same."""
+SURE = 0.93
+"""In how many of the runs that are looked at once `MARGIN` is kept to, so that with several looks it is nine of ten."""
 
 Samples = Annotated[
     int, Field(ge=10, le=1_000_000, description="Perturbed images, at most.", json_schema_extra={"lifted": 20_000})
@@ -51,9 +54,9 @@ Ratio = Annotated[float, Field(ge=0, le=1, description="quickshift: likeness in 
 Hidden = Annotated[Hide, Field(description="What a hidden superpixel shows: its mean colour, black, or the image blurred.")]
 
 
-def enough(size: Sequence[int]) -> int:
-    """How many superpixels an image of that height and width is cut into unless somebody says."""
-    return max(FEW, min(MANY, math.prod(size) // LEAST))
+def enough(size: Sequence[int], many: int = MANY) -> int:
+    """How many superpixels an image of that height and width is cut into unless somebody says; `many` where it is large."""
+    return max(FEW, min(many, math.prod(size) // LEAST))
 
 
 @final
@@ -69,17 +72,17 @@ class Cuts:
     """The same, where they are fewer than one would expect."""
 
     @classmethod
-    def of(cls, method: str, inputs: Images, how: Segmentation, hide: Hide) -> "Cuts":
+    def of(cls, method: str, inputs: Images, how: Segmentation, hide: Hide, many: int = MANY) -> "Cuts":
         """Of `segments=0` as many as suit the size. ValueError for fewer than 2, too many, or a label map that does not fit."""
         if how.segments == 1:
             raise Contradiction(
                 f"{method}: segments=1: with one superpixel there is nothing to compare; give 2 or more, or 0 to leave it open"
             )
-        cut = how.segments or enough(inputs.features.shape[2:])
+        cut = how.segments or enough(inputs.features.shape[2:], many)
         maps = superpixels(inputs.pixels, replace(how, segments=cut), inputs.names)
         fills = [fill(inputs[i], labels, hide) for i, labels in enumerate(maps)]
         counts = [int(labels.max()) + 1 for labels in maps]
-        fewer = cut < MANY and not how.segments and how.algorithm in ("slic", "grid")
+        fewer = cut < many and not how.segments and how.algorithm in ("slic", "grid")
         return cls(maps, fills, counts, {"segments": " / ".join(map(str, dict.fromkeys(counts)))} if fewer else {})
 
     def alike(self) -> dict[int, list[int]]:
@@ -146,3 +149,15 @@ def asked(
         done += rows
         passes += sum(sizes)
         yield Work(passes + watch.asked_twice, 0, done / samples)
+
+
+def strays(segments: int, freedom: float) -> float:
+    """What the expected square of the error is to be multiplied by where few weights share it, or few samples tell the noise.
+
+    So that its `MARGIN` is passed in one of ten runs at most, of those looked at several times: the fewer the weights, the
+    less their errors even out, and the fewer degrees of freedom are left, the less is known of the noise itself. 1 from sixteen
+    weights on, where there are samples enough.
+    """
+    from scipy.special import fdtri  # late: a slow import
+
+    return max(1.0, float(fdtri(segments, max(1.0, freedom), SURE)) / MARGIN**2)
