@@ -115,6 +115,7 @@ def test_of_several_labels_at_once_each_is_a_distribution_by_itself(labels: int)
     assert float(found.change[0, 1, 3]) == pytest.approx(float(q[best] - p[best]), rel=1e-2, abs=1e-7)
     bits = float((p * (p / q).log2() + (1 - p) * ((1 - p) / (1 - q)).log2()).sum())
     assert float(found.divergence[0, 1, 3]) == pytest.approx(bits, rel=1e-2, abs=1e-9)
+    assert found.unit == "bits, KL(whole || without the head), summed over the labels"
 
 
 def test_a_token_hidden_later_counts_as_masked(guesser: pl.TextEncoder):

@@ -540,6 +540,10 @@ def test_of_several_numbers_one_is_named():
     encoder = encoders.rater("warmth", "length")
     with pytest.raises(ValueError, match=r"rater gives 2 numbers; say which one, as target='warmth'"):
         token_scores(encoder, "the queen")
+    with pytest.raises(ValueError, match=r"no number named 'size'; known: warmth, length"):
+        token_scores(encoder, "the queen", target="size")
+    with pytest.raises(TypeError, match="a number is given by its name or its place, not by True, a bool"):
+        token_scores(encoder, "the queen", target=True)
     found = token_scores(encoder, "the queen", target="length")
     torch.testing.assert_close(found.value, encoder.outputs(encoder.read("the queen"))["numbers"][:, 1])
     with pytest.raises(ValueError, match="rater gives a number, and what a head does is measured by probabilities"):

@@ -59,6 +59,8 @@ class HeadEffect:
     special."""
     passes: int
     """Forward passes taken."""
+    multi_label: bool = False
+    """Whether any number of classes may hold at once."""
 
     @property
     def effect(self) -> Float64[Tensor, "layer head"]:
@@ -81,8 +83,9 @@ class HeadEffect:
     @property
     def unit(self) -> str:
         """What `effect` is in, for a legend."""
+        labels = ", summed over the labels" if self.multi_label else ""
         over = {"question_answering": ", mean over start and end", "masked_words": ", mean over masked tokens"}.get(
-            self.task, ""
+            self.task, labels
         )
         return f"bits, KL(whole || without the head){over}"
 
@@ -181,6 +184,7 @@ def head_effect(
     return HeadEffect(
         task, tokens, whole_layers, whole_heads, tuple(asked), tuple(choices),
         whole.gather(2, pick)[0, :, 0].exp(), grid(divergence), grid(drop), grid(change), seen.mean(-1), passes,
+        encoder.multi_label,
     )  # fmt: skip
 
 

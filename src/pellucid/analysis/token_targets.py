@@ -314,7 +314,9 @@ def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
     labels = class_labels(encoder)
     if encoder.regression and len(labels) > 1 and None in targets:
         raise ValueError(f"{encoder.name} gives {len(labels)} numbers; say which one, as target={labels[0]!r}")
-    classes = torch.tensor([-1 if given is None else _class_number(labels, given) for given in targets], dtype=torch.int64)
+    task, kind = ("regression", "number") if encoder.regression else ("classification", "class")
+    given = [-1 if wanted is None else _class_number(labels, wanted, kind) for wanted in targets]
+    classes = torch.tensor(given, dtype=torch.int64)
     places = torch.zeros(len(tokens), 1, dtype=torch.int64)
     missing = (classes < 0).nonzero()[:, 0]
     for some in by_length(tokens.mask[missing].sum(1), AT_ONCE):
@@ -322,21 +324,22 @@ def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenT
         part, _ = _without(encoder, tokens, places, missing[some], nothing, "delete")
         (logits,) = encoder.outputs(part).values()
         classes[missing[some]] = logits.argmax(-1).cpu()
-    task, what = ("regression", "number") if encoder.regression else ("classification", "class")
-    return TokenTarget(task, places, classes, tuple(f"the {what} {labels[n]!r}" for n in classes.tolist()))
+    return TokenTarget(task, places, classes, tuple(f"the {kind} {labels[n]!r}" for n in classes.tolist()))
 
 
-def _class_number(labels: Sequence[str], wanted: Any) -> int:
+def _class_number(labels: Sequence[str], wanted: Any, kind: Literal["class", "number"]) -> int:
     if not isinstance(wanted, str) and not _is_number(wanted):
-        raise TypeError(f"a class is given by its label or its number, not by {wanted!r}, a {type(wanted).__name__}")
+        how = "label or its number" if kind == "class" else "name or its place"
+        raise TypeError(f"a {kind} is given by its {how}, not by {wanted!r}, a {type(wanted).__name__}")
     if isinstance(wanted, str) and wanted.isdecimal() and wanted not in labels:  # as it comes from a shell or a page
         wanted = int(wanted)
     if not isinstance(wanted, str) and 0 <= wanted < len(labels):
         return int(wanted)
     found = [n for n, label in enumerate(labels) if isinstance(wanted, str) and label.casefold() == wanted.casefold()]
     if len(found) != 1:
-        twice = f"{len(found)} classes are called {wanted!r}: give the number, {' or '.join(map(str, found))}"
-        raise ValueError(twice if found else unknown("class", wanted, labels))
+        many, which = ("classes", "number") if kind == "class" else ("numbers", "place")
+        twice = f"{len(found)} {many} are called {wanted!r}: give the {which}, {' or '.join(map(str, found))}"
+        raise ValueError(twice if found else unknown(kind, wanted, labels))
     return found[0]
 
 
