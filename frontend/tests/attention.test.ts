@@ -157,11 +157,14 @@ describe("one side", () => {
   it("keeps masks and lock for another encoder, and asks for the effect anew", () => {
     expect(sideChange(0, side, { encoder: "minilm" })).toMatchObject({ attentionEncoder: "minilm", attentionMasked: ["0:4-10"], attentionLock: "from:2", attentionEffect: false, attentionScores: false });
     expect(sideChange(0, side, { masked: [] })).toMatchObject({ attentionEffect: false, attentionScores: false });
+    expect(sideChange(0, { ...side, target: "pos" }, { encoder: "minilm" })).toMatchObject({ attentionTarget: "" });
+    expect(sideChange(0, side, { target: "pos" })).toMatchObject({ attentionTarget: "pos", attentionEffect: true });
     expect(sideChange(0, side, { lock: "" })).toMatchObject({ attentionEffect: true, attentionScores: true, attentionLock: "" });
   });
   it("says what lacks before heads are taken out", () => {
     const model = (heads_for: string[]) => ({ heads_for }) as unknown as Parameters<typeof effectLacks>[0];
     expect(effectLacks(model([]), side, 1)).toBe("head");
+    expect(effectLacks(model(["regression"]), side, 1)).toBe("probability");
     expect(effectLacks(model(["masked_words"]), { ...side, masked: [] }, 0)).toBe("mask");
     expect(effectLacks(model(["masked_words"]), side, 1)).toBe("");
     expect(effectLacks(model(["question_answering"]), side, 1)).toBe("pair");

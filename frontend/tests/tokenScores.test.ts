@@ -3,7 +3,7 @@ import type { Token } from "../src/lib/attention";
 import { sideOf } from "../src/lib/attention";
 import { drawing, type Look, rows, type Told } from "../src/lib/attentionFigure";
 import { START } from "../src/lib/states/attention";
-import { type Colour, contrast, inkOn, type MethodScores, purple, scored, scoredText, scoresBody, scoresLacks, strongestTokens, type TokenScores } from "../src/lib/tokenScores";
+import { type Colour, contrast, inkOn, type MethodScores, purple, scored, scoredText, scoresBody, scoresLacks, strongestTokens, targetOf, type TokenScores } from "../src/lib/tokenScores";
 import { lookOf } from "../src/lib/verdicts";
 
 const token = (index: number, text: string, start: number, part: number, masked = false): Token => ({ index, text, piece: text, start, end: start + [...text].length, word: index, role: part < 0 ? "special" : "context", part, masked });
@@ -68,8 +68,18 @@ it("says what lacks before tokens are scored", () => {
   expect(scoresLacks(model(["question_answering"]), { ...side, pair: "A passage." }, 2)).toBe("");
 });
 
+it("asks about the class or number that is chosen, and of several numbers about the first", () => {
+  const model = (head: string) => ({ heads_for: [head], labels: ["warmth", "length"] }) as unknown as Parameters<typeof targetOf>[1];
+  const side = sideOf(START, 0);
+  expect(scoresLacks(model("regression"), side, 2)).toBe("");
+  expect(targetOf(side, model("classification"))).toBe("");
+  expect(targetOf(side, model("regression"))).toBe("warmth");
+  expect(targetOf({ ...side, target: "length" }, model("regression"))).toBe("length");
+  expect(scoresBody({ ...side, target: "length" }, [], false, model("classification")).target).toBe("length");
+});
+
 it("asks for everything that the record is to hold", () => {
-  expect(scoresBody(sideOf(START, 0), [2], true)).toMatchObject({ model: "minilm-mlm", pair: null, masked: [2], methods: ["erasure", "integrated_gradients", "attention"], by_word: true, evidence: true, seed: 0 });
+  expect(scoresBody(sideOf(START, 0), [2], true, undefined)).toMatchObject({ model: "minilm-mlm", pair: null, masked: [2], methods: ["erasure", "integrated_gradients", "attention"], target: null, by_word: true, evidence: true, seed: 0 });
 });
 
 it("a verdict that is not known is doubtful", () => {

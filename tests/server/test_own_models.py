@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(folder: Path) -> Iterator[TestClient]:
     pictures = pl.load(written(folder / "net", processor=processor("ViT", size={"height": 32, "width": 32})))
     sorter = pl.load(encoders.written(folder / "sorter", "bert", "ForSequenceClassification"))
-    with opened(folder / "store", models=[pictures, sorter]) as made:
+    with opened(folder / "store", models=[pictures, sorter, encoders.rater("warmth", "length")]) as made:
         yield made
 
 
@@ -49,7 +49,7 @@ def test_a_path_is_a_name(client: TestClient, folder: Path) -> None:
 def test_a_classifier_of_texts_is_asked_why(client: TestClient, folder: Path) -> None:
     name = str(folder / "sorter")
     entries = {one["name"]: one for one in client.get("/api/catalog").json()["models"]}
-    assert entries[name]["heads_for"] == ["classification"]
+    assert (entries[name]["heads_for"], entries[name]["labels"]) == (["classification"], ["LABEL_0", "LABEL_1"])
     scores = client.post("/api/text/token-scores", json={"model": name, "text": TEXT, "methods": ["erasure"], "target": "1"})
     assert scores.status_code == 200, scores.text
     assert (scores.json()["task"], scores.json()["target"]) == ("classification", "the class 'LABEL_1'")
@@ -58,3 +58,13 @@ def test_a_classifier_of_texts_is_asked_why(client: TestClient, folder: Path) ->
     assert effect.status_code == 200, effect.text
     assert effect.json()["task"] == "classification"
     assert effect.json()["choices"][0]["text"] in ("LABEL_0", "LABEL_1")
+
+
+def test_of_numbers_is_offered_what_can_be_answered(client: TestClient) -> None:
+    entry = next(one for one in client.get("/api/catalog").json()["models"] if one["name"] == "rater")
+    assert (entry["heads_for"], entry["labels"]) == (["regression"], ["warmth", "length"])
+    asked = {"model": "rater", "text": TEXT, "methods": ["erasure"], "evidence": False}
+    scores = client.post("/api/text/token-scores", json={**asked, "target": "length"})
+    assert (scores.json()["task"], scores.json()["target"]) == ("regression", "the number 'length'")
+    wrong = client.post("/api/text/token-scores", json={**asked, "target": "size"})
+    assert (wrong.status_code, wrong.json()["detail"]) == (422, "no number named 'size'; known: warmth, length")

@@ -2468,7 +2468,13 @@ export interface components {
              * Heads For
              * @default []
              */
-            heads_for: ("question_answering" | "masked_words" | "classification")[];
+            heads_for: ("question_answering" | "masked_words" | "classification" | "regression")[];
+            /**
+             * Labels
+             * @description Classes of a classifier of texts, or what the numbers are called.
+             * @default []
+             */
+            labels: string[];
             /** Architecture */
             architecture?: string | null;
         };

@@ -19,13 +19,15 @@ export interface Side {
   readonly lock: string;
   readonly effect: boolean;
   readonly scores: boolean;
+  /** The class or number that the scores are about; empty for what the encoder answers. */
+  readonly target: string;
 }
 export type Which = 0 | 1;
 
 export function sideOf(state: AttentionState, which: Which): Side {
   return which === 0
-    ? { text: state.attentionText, pair: state.attentionPair, encoder: state.attentionEncoder, masked: state.attentionMasked, lock: state.attentionLock, effect: state.attentionEffect, scores: state.attentionScores }
-    : { text: state.attentionText2, pair: state.attentionPair2, encoder: state.attentionEncoder2, masked: state.attentionMasked2, lock: state.attentionLock2, effect: state.attentionEffect2, scores: state.attentionScores2 };
+    ? { text: state.attentionText, pair: state.attentionPair, encoder: state.attentionEncoder, masked: state.attentionMasked, lock: state.attentionLock, effect: state.attentionEffect, scores: state.attentionScores, target: state.attentionTarget }
+    : { text: state.attentionText2, pair: state.attentionPair2, encoder: state.attentionEncoder2, masked: state.attentionMasked2, lock: state.attentionLock2, effect: state.attentionEffect2, scores: state.attentionScores2, target: state.attentionTarget2 };
 }
 
 /** What a change of one side is in the state. Another text forgets what was said of the old one's tokens. */
@@ -36,9 +38,10 @@ export function sideChange(which: Which, before: Side, part: Partial<Side>): Par
   // They take seconds, and so are asked for anew.
   const anew = moved || encoder !== before.encoder || JSON.stringify(masked) !== JSON.stringify(before.masked);
   const [effect, scores] = [!anew && after.effect, !anew && after.scores];
+  const target = encoder === before.encoder ? after.target : "";
   return which === 0
-    ? { attentionText: text, attentionPair: pair, attentionEncoder: encoder, attentionMasked: masked, attentionLock: lock, attentionEffect: effect, attentionScores: scores }
-    : { attentionText2: text, attentionPair2: pair, attentionEncoder2: encoder, attentionMasked2: masked, attentionLock2: lock, attentionEffect2: effect, attentionScores2: scores };
+    ? { attentionText: text, attentionPair: pair, attentionEncoder: encoder, attentionMasked: masked, attentionLock: lock, attentionEffect: effect, attentionScores: scores, attentionTarget: target }
+    : { attentionText2: text, attentionPair2: pair, attentionEncoder2: encoder, attentionMasked2: masked, attentionLock2: lock, attentionEffect2: effect, attentionScores2: scores, attentionTarget2: target };
 }
 
 export const textBody = ({ encoder, text, pair }: Side): Questions["tokens"][0] => ({ model: encoder, text, pair: pair === "" ? null : pair });
@@ -371,9 +374,10 @@ export function ranked({ effect, attention, layers, heads }: Effect, most: numbe
 }
 
 /** What lacks before the effect of heads can be measured; empty when nothing does. */
-export function effectLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "pair" | "mask" {
+export function effectLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "probability" | "pair" | "mask" {
   const can = model?.heads_for ?? [];
   if (can.length === 0) return "head";
+  if (can.includes("regression")) return "probability";
   if (can.includes("classification")) return "";
   if (can.includes("question_answering")) return side.pair.trim() === "" ? "pair" : "";
   return masked === 0 ? "mask" : "";

@@ -18,9 +18,13 @@ export const METHOD_NAMES: Readonly<Record<MethodScores["method"], { name: strin
 };
 
 /** Everything is said, so that the record holds it. */
-export const scoresBody = (side: Side, masked: number[], words: boolean): ScoresBody => ({
-  ...textBody(side), masked, methods: [...METHODS], by_word: words, steps: 32, evidence: true, budget: 1, seed: 0,
+export const scoresBody = (side: Side, masked: number[], words: boolean, model: Model | undefined): ScoresBody => ({
+  ...textBody(side), masked, methods: [...METHODS], target: targetOf(side, model) || null, by_word: words, steps: 32, evidence: true, budget: 1, seed: 0,
 });
+
+/** The class or number asked about, empty for the likeliest class. Of several numbers none is likelier, so that it is the first. */
+export const targetOf = ({ target }: Side, model: Model | undefined): string =>
+  target || (model?.heads_for.includes("regression") ? (model.labels[0] ?? "") : "");
 
 /** What is to be known where scores are of words. */
 export const BY_WORD = "Whole words: scores are summed over a word’s pieces; the evidence is on the pieces.";
@@ -28,6 +32,7 @@ export const BY_WORD = "Whole words: scores are summed over a word’s pieces; t
 /** What lacks before tokens can be scored: as for the effect of heads, but of masked tokens there must be one. */
 export function scoresLacks(model: Model | undefined, side: Side, masked: number): "" | "head" | "pair" | "mask" | "one" {
   const lacks = effectLacks(model, side, masked);
+  if (lacks === "probability") return "";
   return lacks === "" && masked > 1 && model?.heads_for.includes("masked_words") ? "one" : lacks;
 }
 

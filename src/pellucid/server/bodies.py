@@ -66,7 +66,8 @@ class ModelEntry(Said):
     unanswered: list[str] = Field(default=[], description="Labels that a classifier cannot answer.")
     layers: int | None = None
     heads: int | None = None
-    heads_for: list[Literal["question_answering", "masked_words", "classification"]] = []
+    heads_for: list[Literal["question_answering", "masked_words", "classification", "regression"]] = []
+    labels: list[str] = Field(default=[], description="Classes of a classifier of texts, or what the numbers are called.")
     architecture: str | None = None
 
 

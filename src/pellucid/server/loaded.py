@@ -84,12 +84,21 @@ def _handed_in(name: str, model: "ImageClassifier | TextEncoder") -> dict[str, A
         }  # fmt: skip
     heads = {
         "question_answering": model.answers_questions, "masked_words": model.fills_masks,
-        "classification": model.classifies,
+        "classification": model.classifies and not model.regression, "regression": model.regression,
     }  # fmt: skip
     return {
         **about, "kind": "text", "layers": model.layers, "heads": model.heads,
-        "heads_for": [head for head, there in heads.items() if there],
+        "heads_for": [head for head, there in heads.items() if there], "labels": _labels(model),
     }  # fmt: skip
+
+
+def _labels(model: "TextEncoder") -> list[str]:
+    from pellucid.analysis.token_targets import class_labels
+
+    try:
+        return class_labels(model) if model.classifies else []
+    except ValueError:  # numbered from 1: said where they are asked about
+        return []
 
 
 def _classifier(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:

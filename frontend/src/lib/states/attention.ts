@@ -17,6 +17,8 @@ export interface AttentionState {
   readonly attentionEffect: boolean;
   /** Whether the scores of tokens were asked for. */
   readonly attentionScores: boolean;
+  /** The class or number that the scores are about; empty for what the encoder answers. */
+  readonly attentionTarget: string;
   readonly attentionBeside: boolean;
   readonly attentionText2: string;
   readonly attentionPair2: string;
@@ -25,6 +27,7 @@ export interface AttentionState {
   readonly attentionLock2: string;
   readonly attentionEffect2: boolean;
   readonly attentionScores2: boolean;
+  readonly attentionTarget2: string;
   readonly attentionLayer: number;
   /** null for all. */
   readonly attentionHeads: readonly number[] | null;
@@ -44,6 +47,7 @@ export const START: AttentionState = {
   attentionLock: "",
   attentionEffect: false,
   attentionScores: false,
+  attentionTarget: "",
   attentionBeside: false,
   attentionText2: "",
   attentionPair2: "",
@@ -52,6 +56,7 @@ export const START: AttentionState = {
   attentionLock2: "",
   attentionEffect2: false,
   attentionScores2: false,
+  attentionTarget2: "",
   attentionLayer: 3,
   attentionHeads: null,
   attentionMass: 50,
@@ -69,6 +74,7 @@ export const CODECS: Codecs<AttentionState> = {
   attentionLock: text,
   attentionEffect: truth,
   attentionScores: truth,
+  attentionTarget: text,
   attentionBeside: truth,
   attentionText2: text,
   attentionPair2: text,
@@ -77,6 +83,7 @@ export const CODECS: Codecs<AttentionState> = {
   attentionLock2: text,
   attentionEffect2: truth,
   attentionScores2: truth,
+  attentionTarget2: text,
   attentionLayer: real,
   attentionHeads: maybe(list(real)),
   attentionMass: real,
