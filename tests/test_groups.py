@@ -92,6 +92,9 @@ def test_a_tolerance_that_was_not_reached_is_noted(relu: pl.ImageClassifier) -> 
     a = pl.explain(relu, images, method="smoothgrad", samples=10, tolerance=wanted)
     assert a.error.min() < wanted < a.error.max()
     assert a.notes["tolerance"] == f"{wanted:g} is not reached by the {a.error_name} of 1 of 2 images"
+    reached, missed = (a[i] for i in a.error.argsort().tolist())
+    assert "tolerance" not in reached.notes
+    assert missed.notes["tolerance"] == f"{wanted:g} is not reached by the {a.error_name}"
     assert pl.replay(pl.record(relu, images, a), relu).identical
     one = pl.explain(relu, images[0], method="smoothgrad", samples=2, tolerance=1e-9)
     assert one.notes["tolerance"] == f"1e-09 is not reached by the {one.error_name}"

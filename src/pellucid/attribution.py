@@ -22,12 +22,20 @@ UNANSWERED = "unanswered"
 """The note that says how many images those are."""
 UNKNOWN = -1
 """The target of such an image where the predicted class was asked for: none was predicted."""
+TOLERANCE = "tolerance"
+"""The note that says how many images have not reached it, and the extra of several images that says what it is."""
 TOGETHER = "together"
 """The extra that says then how many images were explained together with each, itself among them."""
 
 
 def unanswered_notes(missing: int, images: int) -> dict[str, str]:
     return {UNANSWERED: f"{missing} of {images} images"} if missing else {}
+
+
+def tolerance_notes(tolerance: float, error: Float32[Tensor, " batch"], error_name: str) -> dict[str, str]:
+    above = int((error.double() > tolerance).sum())
+    which = f" of {above} of {len(error)} images" if len(error) > 1 else ""
+    return {TOLERANCE: f"{tolerance:g} is not reached by the {error_name}{which}"} if above else {}
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,9 @@ class Attribution:
         step = int(extras.pop(STEPS)) if STEPS in extras else self.step
         extras.pop(TOGETHER, None)
         notes = {k: v for k, v in self.notes.items() if k != UNANSWERED or not step}
+        if TOLERANCE in extras:  # the note is then of all of them
+            notes.pop(TOLERANCE, None)
+            notes |= tolerance_notes(float(extras.pop(TOLERANCE)), self.error[keep], self.error_name)
         return replace(
             self, scores=self.scores[keep], target=self.target[keep], error=self.error[keep], extras=extras, notes=notes,
             step=step,

@@ -7,11 +7,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from pellucid.again import check_explained, with_targets
-from pellucid.attribution import Attribution
+from pellucid.attribution import TOLERANCE, Attribution, tolerance_notes
 from pellucid.groups import answers
 from pellucid.inputs.photograph import open_photograph, remember
 from pellucid.measurement import Measurement
@@ -59,10 +60,10 @@ def explain(
         cancelled=cancelled, **options,
     )  # fmt: skip
     found = drain(stream, progress)
-    if tolerance is None or not (above := int((found.error.double() > tolerance).sum())):
+    if tolerance is None or not (notes := tolerance_notes(tolerance, found.error, found.error_name)):
         return found
-    which = f" of {above} of {len(found)} images" if len(found) > 1 else ""
-    return replace(found, notes={**found.notes, "tolerance": f"{tolerance:g} is not reached by the {found.error_name}{which}"})
+    extras = {TOLERANCE: torch.tensor(tolerance, dtype=torch.float64)} if len(found) > 1 else {}
+    return replace(found, notes={**found.notes, **notes}, extras={**found.extras, **extras})
 
 
 def explain_stream(
