@@ -56,6 +56,9 @@ describe("colours", () => {
     expect(legendNotes(within, "both", true, true)).toContain("one scale for all maps");
     expect(legendNotes(within, "both", false, true)).toContain("each map its own scale");
     expect(legendNotes(within, "both", false, false)).toEqual(["red for, blue against"]);
+    const up = { ...within, scale: "magnitude" as const };
+    expect(legendNotes(up, "both", false, false)).toEqual(["magnitude, no sign"]);
+    expect(legendNotes(up, "both", false, false, true)).toEqual(["only what speaks for the target, the rest dropped"]);
     expect(legendNotes(within, "positive", false, false)).toEqual(["red for; against is not shown"]);
     expect(legendNotes(within, "negative", false, false)).toEqual(["blue against; for is not shown"]);
     expect(legendNotes({ ...within, beyond: 0.005 }, "both", false, false)).toEqual(["red for, blue against", "0.5 % lie beyond"]);

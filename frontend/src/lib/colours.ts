@@ -142,10 +142,10 @@ export function legendColours(scale: Scale, look: Look, steps = 64): string[] {
   return Array.from({ length: steps }, (_, i) => `rgb(${out[4 * i]},${out[4 * i + 1]},${out[4 * i + 2]})`);
 }
 
-/** What a legend says besides its numbers. */
-export function legendNotes(within: Limits, sign: Sign, shared: boolean, many: boolean): string[] {
+/** What a legend says besides its numbers. Of a rectified map, what speaks against the target is not there to be seen. */
+export function legendNotes(within: Limits, sign: Sign, shared: boolean, many: boolean, rectified = false): string[] {
   const signs = { both: "red for, blue against", positive: "red for; against is not shown", negative: "blue against; for is not shown" };
-  const meaning = { symmetric: signs[sign], magnitude: "magnitude, no sign", minmax: "smallest to largest score" };
+  const meaning = { symmetric: signs[sign], magnitude: rectified ? "only what speaks for the target, the rest dropped" : "magnitude, no sign", minmax: "smallest to largest score" };
   return [meaning[within.scale], ...(many ? [shared ? "one scale for all maps" : "each map its own scale"] : []), ...beyondNote(within)];
 }
 
