@@ -467,6 +467,7 @@ def test_failures_have_the_servers_words_and_a_way_on(page: Page, lab: str):
     page.get_by_label("Sentence", exact=True).fill("word " * 600)
     page.get_by_label("Sentence", exact=True).press("Enter")
     expect(panel.get_by_role("alert")).to_contain_text("602 tokens")
+    expect(panel.get_by_role("group", name="The heads of all layers")).to_have_count(0)  # nothing comes of an unread text
     page.route("**/api/text/**", lambda route: route.abort())
     page.get_by_label("Sentence", exact=True).fill("A short one.")
     page.get_by_label("Sentence", exact=True).press("Enter")
