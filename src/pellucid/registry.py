@@ -27,7 +27,11 @@ class UnknownName(KeyError):
         return str(self.args[0])
 
 
-class Contradiction(ValueError):
+class Unsuited(ValueError):
+    """Options that do not suit the network, whichever picture it is asked about."""
+
+
+class Contradiction(Unsuited):
     """Options that do not go together, whatever they are asked about."""
 
 

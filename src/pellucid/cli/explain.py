@@ -93,7 +93,7 @@ def run(
     """Explain every picture; one that fails is reported and the rest go on. Exit code 1 when some failed."""
     from pellucid.inputs.photograph import expand
     from pellucid.models.load import load_classifier
-    from pellucid.registry import Contradiction
+    from pellucid.registry import Unsuited
 
     classifier = load_classifier(model).on(engine)
     asked = {"target": target, "against": against, "preset": preset, "tolerance": tolerance, "deadline": deadline}
@@ -121,7 +121,7 @@ def run(
                     suffix,
                     lambda f, n=number: advance(n + f, method.name),
                 )
-            except Contradiction as error:  # of every picture alike
+            except Unsuited as error:  # of every picture alike
                 raise click.UsageError(str(error)) from None
             except (ValueError, OSError) as error:
                 failed.append({"source": source, "error": str(error)})

@@ -14,6 +14,7 @@ from pellucid.inputs.image import Images
 from pellucid.methods import methods
 from pellucid.models.hooks import Layer, find_module
 from pellucid.models.image import ImageClassifier, Output
+from pellucid.registry import Unsuited
 
 
 @methods.register(first=1)
@@ -70,20 +71,18 @@ def mapped_layer(model: ImageClassifier, name: str) -> str:
     fit = [layer.name for layer in layers.values() if has_maps(layer) and layer.calls == 1]
     if not name:
         if not fit:
-            raise ValueError(
-                "no layer that runs once gives maps (channel height width); Grad-CAM is for convolutional networks"
-            )
+            raise Unsuited("no layer that runs once gives maps (channel height width); Grad-CAM is for convolutional networks")
         return fit[-1]
     find_module(model.module, name)
     if name not in layers:
-        raise ValueError(f"the forward pass does not run through layer {name!r}; {such_as(fit)}")
+        raise Unsuited(f"the forward pass does not run through layer {name!r}; {such_as(fit)}")
     if not has_maps(layers[name]):
         shape = " x ".join(map(str, layers[name].shape)) or "not one tensor with a row for each image"
         if layers[name].channels_last:
             shape += ", the channels last"
-        raise ValueError(f"layer {name!r} gives no maps (channel height width), its output is {shape}; {such_as(fit)}")
+        raise Unsuited(f"layer {name!r} gives no maps (channel height width), its output is {shape}; {such_as(fit)}")
     if layers[name].calls > 1:
-        raise ValueError(f"layer {name!r} runs {layers[name].calls} times in a forward pass; {such_as(fit)}")
+        raise Unsuited(f"layer {name!r} runs {layers[name].calls} times in a forward pass; {such_as(fit)}")
     return name
 
 

@@ -141,7 +141,7 @@ def lime(
 def _check_kernel(keep: float, width: float) -> None:
     weight = float(cosine_kernel(torch.tensor([keep]), 1, width))
     if weight < 1e-6:
-        raise ValueError(
+        raise Contradiction(
             f"kernel_width={width}: a sample that shows {keep:.0%} of the superpixels would weigh {weight:.1g} and the whole "
             "image 1, so nothing is left to fit; widen the kernel, or set design='uniform', or design='coin' and a higher keep"
         )

@@ -15,7 +15,7 @@ from pellucid.methods import methods
 from pellucid.models.batches import BATCH
 from pellucid.models.image import ImageClassifier, Output
 from pellucid.models.watch import LIMITS, Rough, Watch
-from pellucid.registry import Contradiction
+from pellucid.registry import Contradiction, Unsuited
 
 SQUARES: Mapping[Rough, float] = {**LIMITS, "bfloat16": 0.1}
 """See `Watch`: a pixel's score is a mean of four squares, not a sum of hundreds. Of ten photographs the maps that were let pass
@@ -108,11 +108,11 @@ def occlusion(
 
 def window_and_stride(size: tuple[int, ...], window: int, stride: int) -> tuple[int, int]:
     """The two that are meant, in pixels, where 0 leaves the choice to us."""
-    kind = Contradiction if window else ValueError  # where it is left open, stride may suit a larger network
+    kind = Contradiction if window else Unsuited  # where it is left open, stride may suit a larger network
     window = window or max(1, round(min(size) / 7))
     stride = stride or max(1, window // 2)
     if window > min(size):
-        raise ValueError(f"window={window} is larger than the image, {size[0]} x {size[1]}; give at most {min(size)}")
+        raise Unsuited(f"window={window} is larger than the image, {size[0]} x {size[1]}; give at most {min(size)}")
     if stride > window:
         raise kind(f"stride={stride} leaves gaps between squares of {window}; give at most {window}")
     return window, stride
