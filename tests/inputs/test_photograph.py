@@ -78,9 +78,9 @@ def test_folders_in_a_folder_are_passed_over_and_one_is_named(tmp_path: Path) ->
         pl.ImageWarning, match=r"^1 folder in '.*' passed over: name those that are wanted too, such as '.*/dogs'$"
     ):
         assert list(expand([tmp_path])) == [str(tmp_path / "a.png")]
-    (tmp_path / "cats").mkdir()
-    with pytest.warns(pl.ImageWarning, match=r"^2 folders in '.*' passed over: .* such as '.*/cats'$"):
-        list(expand([tmp_path]))
+    (tmp_path / "cats.png").mkdir()  # whatever it is called
+    with pytest.warns(pl.ImageWarning, match=r"^2 folders in '.*' passed over: .* such as '.*/cats.png'$"):
+        assert list(expand([tmp_path])) == [str(tmp_path / "a.png")]
 
 
 def save(path: Path, image: Image.Image, **options: Any) -> Path:

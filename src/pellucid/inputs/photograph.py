@@ -97,7 +97,7 @@ def expand(sources: Sequence[str | Path]) -> Iterator[str]:
             yield from (f"observation:{n}" for n in range(len(observation_paths())))
         elif Path(source).is_dir():
             shown = sorted(p for p in Path(source).iterdir() if not p.name.startswith("."))
-            inside = [p for p in shown if p.suffix.lower() in SUFFIXES]
+            inside = [p for p in shown if p.suffix.lower() in SUFFIXES and not p.is_dir()]
             inner = [p for p in shown if p.is_dir()]
             if not inside:
                 deeper = f"; folders in it are not looked into: name them, such as {inner[0].name!r}" if inner else ""
