@@ -429,7 +429,7 @@ def test_gradients_do_not_need_the_parameters_or_the_caller_to_ask_for_any(bert:
 def test_an_encoder_made_in_inference_mode_has_no_gradients_and_it_is_said():
     with torch.inference_mode():
         encoder = encoders.tiny("bert", "ForSequenceClassification")
-    token_scores(encoder, "the queen")
+    assert pl.token_trust(encoder, token_scores(encoder, "the queen")).verdict
     with pytest.raises(ValueError, match=r"^the network was made within torch\.inference_mode\(\)"):
         token_scores(encoder, "the queen", method="input_x_gradient")
 

@@ -224,6 +224,18 @@ def test_a_network_made_in_inference_mode_is_refused_with_what_would_do() -> Non
     pl.ImageClassifier(copy.deepcopy(made), **how)
 
 
+def test_a_network_made_in_inference_mode_answers_there_to_all_that_needs_no_gradient() -> None:
+    with torch.inference_mode():
+        model = pl.ImageClassifier(networks.seeded(networks.relu_cnn()), size=(16, 16))
+        images = model.read(torch.rand(3, 16, 16))
+        assert pl.trust(model, images, pl.explain(model, images, method="occlusion")).verdict
+        for method in ("saliency", "integrated_gradients", "smoothgrad", "grad_cam"):
+            with pytest.raises(ValueError, match=r"^the network was made within torch\.inference_mode\(\)"):
+                pl.explain(model, images, method=method)
+        with pytest.raises(ValueError, match=r"^the network was made within torch\.inference_mode\(\)"):
+            pl.filters(model, model.layers[0].name, [0])
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_torch_export_made_is_refused_with_what_would_do() -> None:
     made = torch.export.export(networks.seeded(networks.relu_cnn()), (torch.rand(1, 3, 16, 16),))

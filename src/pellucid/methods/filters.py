@@ -20,6 +20,7 @@ from pellucid.inputs.wobble import Wobble, moved, movements
 from pellucid.methods.filter_image import FilterImage
 from pellucid.models.batches import BATCH
 from pellucid.models.finite import all_finite
+from pellucid.models.fit import check_gradients
 from pellucid.models.image import ImageClassifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps, together
 from pellucid.stream import Preset, method
@@ -91,6 +92,7 @@ def filters(
     or runs more than once, for images where none belong or none where they do, and for gradients that are NaN or infinite.
     """
     model.check_mode()
+    check_gradients(model.module)
     found = filter_layer(model, layer)
     wanted = filter_indices(found, filters)
     begin, starts = _starts(model, inputs, start, noise, seed)

@@ -24,7 +24,15 @@ from pellucid.models.compiled_gradient import CompiledGradient
 from pellucid.models.digest import digest
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
-from pellucid.models.fit import check_differentiable, check_module, count_classes, gradient, label_names, sequence
+from pellucid.models.fit import (
+    check_differentiable,
+    check_gradients,
+    check_module,
+    count_classes,
+    gradient,
+    label_names,
+    sequence,
+)
 from pellucid.models.hooks import Layer, captured, list_layers, run_to, uncompiled
 from pellucid.models.local import Local, Precision
 from pellucid.models.prepared import Preparation, Prepared
@@ -279,6 +287,7 @@ class ImageClassifier:
         self, features: Float[Tensor, "batch channel height width"], target: Int64[Tensor, " batch"], of: Output = "logit"
     ) -> tuple[Float32[Tensor, " batch"], Float32[Tensor, "batch channel height width"]]:
         """The values, and their gradient by the features."""
+        check_gradients(self.module)
         network, together = self.prepared, self.batches.gradients
         values, gradients = [], []
         for part, wanted in zip(features.split(together), target.split(together), strict=True):
@@ -309,6 +318,7 @@ class ImageClassifier:
         KeyError for an unknown layer. ValueError when it does not run just once in a pass, or the values do not depend on it.
         """
         values, activations, gradients = [], [], []
+        check_gradients(self.module)
         network, together = self.prepared_for(layer), max(BATCH, self.batches.gradients)
         with captured(network.module, [layer]) as outputs:
             for part, wanted in zip(features.split(together), target.split(together), strict=True):

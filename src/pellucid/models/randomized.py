@@ -56,7 +56,8 @@ def randomized_in_pieces(
     model: ImageClassifier, seed: int, layers: Sequence[str] | None = None
 ) -> Iterator[ImageClassifier | None]:
     """`randomized` at last, and None after each of the pieces of work before."""
-    module = bare(model.module)
+    with torch.inference_mode(False):
+        module = bare(model.module)
     modules = dict(module.named_modules())
     owners = [name for name, sub in modules.items() if list(sub.parameters(recurse=False))]
     chosen = owners if layers is None else [_owner(modules, name, owners) for name in layers]

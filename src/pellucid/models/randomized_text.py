@@ -20,9 +20,9 @@ def randomized_encoder(encoder: TextEncoder, seed: int) -> TextEncoder:
     are shuffled, and a tensor that two layers share stays shared. Every block of these encoders ends in a layer norm, which
     sets the scale again, so that none has to be measured on inputs.
     """
-    module = copy.deepcopy(encoder.module)
     drawn: set[int] = set()
     with torch.inference_mode(False), torch.no_grad():
+        module = copy.deepcopy(encoder.module)
         for number, sub in enumerate(module.modules()):
             if list(sub.parameters(recurse=False)):
                 redraw(sub, draw_seed(seed, number), drawn)
