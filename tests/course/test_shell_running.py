@@ -164,6 +164,25 @@ def test_reading_makes_no_database(folder: Path, command: tuple[str, ...]) -> No
     assert sorted(folder.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("command", "code"), [
+    (("roster", "bad.csv"), 1),
+    (("roster", "class.csv", "--dry-run"), 0),
+    (("roster", "--invite", "nobody"), 2),
+    (("open", "--until", "tomorrow"), 2),
+    (("instructor", "ada", "--password-stdin"), 2),  # an empty one
+    (("serve", "--no-browser", "--port", "0"), 2),  # nothing is frozen
+    (("open",), 2),
+])  # fmt: skip
+def test_what_fails_makes_no_database(folder: Path, command: tuple[str, ...], code: int) -> None:
+    (folder.parent / "bad.csv").write_text("name,email\nCy,nobody\n")
+    if command[-1] != "tomorrow":
+        (folder / "keys" / "0001.json").unlink()
+    before = sorted(folder.parent.rglob("*"))
+    found = run(folder, *command)
+    assert found.returncode == code, found.stdout + found.stderr
+    assert sorted(folder.parent.rglob("*")) == before
+
+
 def test_what_is_no_course_is_not_made_one(tmp_path: Path) -> None:
     (tmp_path / "xai").mkdir()
     found = shell("course", "status", "xai", cwd=tmp_path)

@@ -1,8 +1,9 @@
 """What the commands that run a course share: where it is kept, and that it is let go of again."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -22,20 +23,28 @@ url_flag = click.Option(
 def opened(folder: Path, url: str | None, *, make: bool = False) -> Iterator["Course"]:
     """The course of the folder, or of the database at `url`. A server may have it open at the same time.
 
-    A folder's database is made only with `make`: a command that reads leaves nothing behind.
+    A folder's database is made only with `make`, and only by what succeeds: a command that reads or
+    fails leaves nothing behind.
     """
     from pellucid.course.storage import FILE, SOURCE, Course, Refused
 
-    if url is None and not make and (folder / SOURCE).is_file() and not (folder / FILE).is_file():
+    if url is not None or not (folder / SOURCE).is_file() or (folder / FILE).is_file():
+        with closing(Course.open(folder, url)) as course:
+            yield course
+        return
+    if not make:
         raise Refused(
             f"nothing has happened in {str(folder)!r} yet: it has no {FILE}; pellucid course open makes it, as do serve, "
             "and roster with a class list"
         )
-    course = Course.open(folder, url)
-    try:
-        yield course
-    finally:
-        course.close()
+    with TemporaryDirectory(prefix=".new", dir=folder) as beside:
+        with closing(Course.open(beside, f"sqlite:///{beside}/{FILE}")) as course:
+            yield course
+            happened = course.members() or course.state().assignment_hash
+        if happened and (folder / FILE).exists():
+            raise Refused(f"something else made {str(folder / FILE)!r} meanwhile; nothing was changed: do it again")
+        if happened:
+            Path(beside, FILE).rename(folder / FILE)
 
 
 def points(tenths: int | float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pellucid.cli.course.opening import FOLDER, url_flag
+from pellucid.cli.course.opening import FOLDER, opened, url_flag
 from pellucid.cli.serving import ANY, LOOPBACK, PORT, bound, serve, shown
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def serve_course(
     was acknowledged is kept.
     """
     known = _names(host, names, with_token)
-    listening = bound(host, port)
-    number = listening.getsockname()[1]
     from pellucid.course.storage import Course
     from pellucid.server import make_app
 
     _more_files()
+    with opened(folder, url, make=True) as course:
+        told = [published(course, folder)]
+        listening = bound(host, port)
+    number = listening.getsockname()[1]
     course = Course.open(folder, url)
-    told = [published(course, folder)]
     token = secrets.token_urlsafe(24) if with_token else None
     app = make_app(
         store=folder / "lab", queue=queue, seconds=limit, keep=4 * queue, token=token, course=course, names=known, https=https

@@ -27,11 +27,10 @@ def open_course(
 ) -> None:
     """Let students answer. A course that was never published is, with its newest frozen key."""
     with opened(folder, url, make=True) as course:
-        if course.state().assignment_hash is None:
-            note = published(course, folder)
-            if not as_json:
-                click.echo(note)
+        note = published(course, folder) if course.state().assignment_hash is None else None
         course.set_state("open", until, feedback, interval)
+        if note is not None and not as_json:
+            click.echo(note)
         _show(course, as_json)
 
 
