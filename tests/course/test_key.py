@@ -136,7 +136,7 @@ def test_votes_make_a_key_reviewed_and_a_disagreement_bars_it(tmp_path: Path) ->
     made = frozen(agreed, by="T", at=AT)
     with pytest.raises(KeyRefused, match="is frozen"):
         reviewed(made, "steady-share", "a", "agree", "", by="X", at=AT)
-    with pytest.raises(KeyRefused, match="frozen already"):
+    with pytest.raises(KeyRefused, match="frozen already; `pellucid course build` makes its next version"):
         frozen(made, by="T", at=AT)
     with pytest.raises(KeyError, match="no option 'zz' is shown"):
         reviewed(document, "steady-share", "zz", "agree", "", by="X", at=AT)

@@ -101,7 +101,7 @@ def frozen(document: Mapping[str, Any], *, by: str, at: str, overrides: Mapping[
     KeyRefused while a shown option is not SAFE and not overridden, while a vote disagrees, and for a draft.
     """
     if document["state"] == "frozen":
-        raise KeyRefused("this key is frozen already")
+        raise KeyRefused("this key is frozen already; `pellucid course build` makes its next version")
     if document["state"] == "draft":
         raise KeyRefused("this key is a draft of some questions; build all of them first")
     if not by.strip():
