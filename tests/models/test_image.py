@@ -214,6 +214,16 @@ def test_a_network_that_does_not_fit_is_refused(case: str) -> None:
         pl.ImageClassifier(module.eval() if isinstance(module, nn.Module) else module, **{"size": (16, 16), **reading})
 
 
+def test_images_that_were_read_for_another_network_are_refused() -> None:
+    module = networks.seeded(networks.relu_cnn())
+    model = pl.ImageClassifier(module, size=(16, 16))
+    images = model.read(torch.rand(3, 16, 16))
+    pl.explain(pl.ImageClassifier(networks.seeded(networks.relu_cnn()), size=(16, 16)), images, method="saliency")
+    for other in (pl.ImageClassifier(module, size=(24, 24)), pl.ImageClassifier(module, size=(16, 16), std=(0.5,) * 3)):
+        with pytest.raises(ValueError, match=r"^these images were read for another network: size=\(16, 16\), mean=\(0\.0"):
+            pl.explain(other, images, method="saliency")
+
+
 def test_a_network_made_in_inference_mode_is_refused_with_what_would_do() -> None:
     how: Any = {"size": (16, 16), "mean": (0.5,) * 3, "std": (0.25,) * 3}
     with torch.inference_mode():

@@ -151,9 +151,11 @@ class ImageClassifier:
         """The pictures as the network reads them: a path, `observation:3`, a file's bytes, PIL, NumPy, a tensor, or a list
         of any of these.
 
-        A tensor of just the network's size is taken as it is; everything else is cut and resized.
+        A tensor of just the network's size is taken as it is; everything else is cut and resized. ValueError for Images that
+        were read for a network which reads in another way.
         """
         if isinstance(source, Images):
+            self._check_read(source)
             return source
         several = isinstance(source, list | tuple) or (isinstance(source, np.ndarray | Tensor) and source.ndim == 4)
         read = [self._read_one(one) for one in (source if several else [source])]
@@ -161,6 +163,15 @@ class ImageClassifier:
             raise ValueError("no image to read: the list is empty")
         features, pixels, names, sources = zip(*read, strict=True)
         return Images(torch.cat(features), torch.cat(pixels), names, sources, tuple(self.mean), tuple(self.std))
+
+    def _check_read(self, images: Images) -> None:
+        given = *images.features.shape[1:], *images.mean, *images.std
+        if given != (len(self.mean), *self.size, *self.mean, *self.std):
+            size, mean, std = tuple(images.features.shape[2:]), images.mean, images.std
+            raise ValueError(
+                f"these images were read for another network: size={size}, mean={mean}, std={std}, and this one has "
+                f"size={self.size}, mean={self.mean}, std={self.std}; give the pictures, or read them with this one"
+            )
 
     def _read_one(self, source: Any) -> tuple[Tensor, Tensor, str, str]:
         if isinstance(source, str) and source.startswith("sha256:"):
