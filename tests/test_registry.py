@@ -1,4 +1,4 @@
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -89,6 +89,15 @@ def test_a_registry_loads_its_package_at_the_first_look_and_refuses_a_second_ent
     with pytest.raises(UnknownName) as caught:
         registry["on"]
     assert str(caught.value) == "no method named 'on' (did you mean 'one'?); known: one", "no quotes around a KeyError's text"
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_entry_in_place_of_its_name_is_told_so() -> None:
+    registry: Registry[object] = Registry("method", "pellucid.methods")
+    registry.add("one", 1)
+    given: Any = options_of
+    with pytest.raises(UnknownName, match=r"^a method is given by its name, not as a function; known: .*\bone\b"):
+        registry[given]
 
 
 def test_a_name_that_holds_the_word_is_nearer_than_one_spelled_alike() -> None:

@@ -80,6 +80,9 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def __getitem__(self, name: str) -> Entry:
         entries = self._load()
+        if not isinstance(name, str):
+            given = f"a {self.kind} is given by its name, not as a {type(name).__name__}"
+            raise UnknownName(f"{given}; known: {', '.join(sorted(entries))}")
         if name not in entries:
             raise UnknownName(unknown(self.kind, name, sorted(entries)))
         return entries[name]
