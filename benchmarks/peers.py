@@ -28,6 +28,7 @@ from peers_gradients import ig_gap, ig_points, memory, smoothgrad
 from peers_lime import lime_course, lime_imagenet
 from peers_maps import deletion, grad_cam, occlusion, saliency
 from peers_race import Absent, Bench, Disagreement, Result, say
+from peers_shap import shapley
 from peers_small import small, small_network
 from torch import nn
 
@@ -49,6 +50,7 @@ class Row:
 ROWS = {
     "lime": Row(lime_imagenet, 5, 1),
     "lime-course": Row(lime_course, 1, 1, "food11-cnn"),
+    "shapley": Row(shapley, 3, 1),
     "gap": Row(ig_gap, 2, 1),
     "ig50": Row(ig_points, 5, 1),
     "smoothgrad": Row(smoothgrad, 3, 2),

@@ -1,7 +1,7 @@
 """LIME beside `lime`: samples, and so time, until the weights are as close to those of very many samples as `lime`'s are."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,15 +106,20 @@ def as_it_comes(package, bench: Bench, part: Part, samples: int, seed: int) -> t
 def rungs(bench: Bench, part: Part, most: int, seed: int) -> list[Rung]:
     """Every answer of ours on the way to `most` samples."""
     stream = methods["lime"].stream(bench.model, part.images, part.target, samples=most, segments=CUT.segments, seed=seed)
-    climbed: list[Rung] = []
+    return climbed(stream, most)
+
+
+def climbed(stream: Iterator[Attribution], most: int) -> list[Rung]:
+    """Its answers with the time that each had taken, of at most so many samples."""
+    found: list[Rung] = []
     spent = 0.0
     while True:
         start = time.perf_counter()
         answer = next(stream, None)
         spent += time.perf_counter() - start
         if answer is None:
-            return climbed
-        climbed.append(Rung(round(answer.work.fraction * most), spent, answer))
+            return found
+        found.append(Rung(round(answer.work.fraction * most), spent, answer))
 
 
 def check_same_superpixels(turn: Turn) -> None:

@@ -20,6 +20,7 @@ from tests.conftest import in_tens, pictures
 COUNT, SIZE = 7, 3
 QUICK: dict[str, dict[str, Any]] = {
     "lime": {"samples": 120, "segments": 12},
+    "kernel_shap": {"samples": 120, "segmentation": "grid", "segments": 16},
     "smoothgrad": {"samples": 24},
     "integrated_gradients": {"steps": 12},
     "occlusion": {"window": 4, "stride": 2},

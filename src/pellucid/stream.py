@@ -31,6 +31,20 @@ T = TypeVar("T", bound=Step)
 
 MARGIN = 1.25
 """What is expected of an error is exceeded in about every other run, and by more than this in fewer than one of ten."""
+SURE = 0.93
+"""In how many of the runs that are looked at once `MARGIN` is kept to, so that with several looks it is nine of ten."""
+
+
+def strays(segments: int, freedom: float) -> float:
+    """What the expected square of the error is to be multiplied by where few weights share it, or few samples tell the noise.
+
+    So that its `MARGIN` is passed in one of ten runs at most, of those looked at several times: the fewer the weights, the
+    less their errors even out, and the fewer degrees of freedom are left, the less is known of the noise itself. 1 from sixteen
+    weights on, where there are samples enough.
+    """
+    from scipy.special import fdtri  # late: a slow import
+
+    return max(1.0, float(fdtri(segments, max(1.0, freedom), SURE)) / MARGIN**2)
 
 
 @dataclass(frozen=True)

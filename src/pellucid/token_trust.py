@@ -1,7 +1,7 @@
 """How far the scores of a text's tokens can be trusted: the evidence that every map of a picture has, for text."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -23,6 +23,7 @@ from pellucid.models.load import load_encoder
 from pellucid.models.randomized_text import randomized_encoder
 from pellucid.models.text import TextEncoder
 from pellucid.ranks import spearman
+from pellucid.shapley import planned
 from pellucid.trust import FLOOR, correlation, passes
 
 NETWORKS, RANKS = 5, 40
@@ -30,7 +31,8 @@ NETWORKS, RANKS = 5, 40
 one pair in twelve by 0.9 or more, so that the mean over a few networks is what tells; of a long text one is enough."""
 ORDERS = 19
 """Random orders. One more of them would be better than all of these in a twentieth of cases."""
-CHANCE: tuple[TokenMethod, ...] = ("random",)
+LEAST_SAMPLES = 10
+CHANCE: tuple[TokenMethod, ...] = ("random", "kernel_shap")
 """Methods that draw."""
 
 
@@ -48,8 +50,8 @@ def token_trust(
     same tokens, of a question with its context the context's; the same method on encoders with random weights, where the
     scores must not come out alike; of a method that draws, a run of another seed; and whether the weights have any order. It
     costs at most `budget` times what the scores cost, or 120 passes a text where that is more: on the encoders with random
-    weights, erasure is asked of as many tokens as there is room for, drawn from `seed`, and integrated gradients of as many
-    steps.
+    weights, erasure is asked of as many tokens as there is room for, drawn from `seed`, integrated gradients of as many steps,
+    and Kernel SHAP of as many samples, on the encoder itself too.
 
     A number of a regression has no probability: what it falls by is measured, and no third of it must come from the tokens.
 
@@ -141,8 +143,9 @@ def _planned(scores: TokenScores, able: Bool[Tensor, "batch token"], budget: int
     each = max(1.0, passes(scores.work) / max(1, len(scores)))
     room = max(FLOOR, budget * each) - (2 + len(SHARES) * (ORDERS + 1))
     tokens = max(1, min(able.sum(1).tolist(), default=1))
-    networks = max(1, min(NETWORKS, math.ceil(RANKS / tokens), int(room // each)))
-    return _Plan(networks, min(1.0, room / (networks * each)))
+    drawn = scores.method in CHANCE  # which runs on the encoder itself once more
+    networks = max(1, min(NETWORKS, math.ceil(RANKS / tokens), int(room // each) - drawn))
+    return _Plan(networks, min(1.0, room / ((networks + drawn) * each)))
 
 
 def _again(
@@ -155,10 +158,24 @@ def _again(
         whole, _ = asked_without(encoder, tokens, target, every, torch.zeros_like(which))
         found = erased(encoder, tokens, target, whole, which)
         return replace(scores, scores=found, work=Work(len(tokens) + int(which.sum()), 0, 1.0))
-    options: dict[str, Any] = {key: value for key, value in scores.options.items() if key in ("baseline", "steps")}
+    options: dict[str, Any] = {key: value for key, value in scores.options.items() if key in ("baseline", "steps", "samples")}
     if "steps" in options:
         options["steps"] = max(1, math.floor(options["steps"] * plan.share))
+    if "samples" in options:
+        options["samples"] = _fewer(options["samples"], which.sum(1).tolist(), plan.share)
     return token_scores(encoder, tokens, method=cast(TokenMethod, scores.method), target=target, seed=seed, **options)
+
+
+def _fewer(samples: int, tokens: Sequence[int], share: float) -> int:
+    """So many that Kernel SHAP of texts with these numbers of tokens takes that share of its passes: of few, all are asked."""
+
+    def passes(samples: int) -> int:
+        return sum(planned(count, samples) for count in tokens)
+
+    room = share * passes(samples)
+    while samples > LEAST_SAMPLES and passes(samples) > room:
+        samples = max(LEAST_SAMPLES, math.floor(0.95 * samples))
+    return samples
 
 
 def _some(able: Bool[Tensor, "batch token"], share: float, seed: int) -> Bool[Tensor, "batch token"]:

@@ -19,7 +19,15 @@ from tests.networks import quantized
 
 QUESTION, CONTEXT = "who wrote the long letter?", "the young queen wrote the letter in 1905."
 GUESS = "the queen [MASK] the long letter in re."
-METHODS: tuple[TokenMethod, ...] = ("erasure", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random")
+METHODS: tuple[TokenMethod, ...] = (
+    "erasure",
+    "kernel_shap",
+    "input_x_gradient",
+    "integrated_gradients",
+    "attention",
+    "rollout",
+    "random",
+)
 
 
 @pytest.fixture(scope="module", params=encoders.KINDS)
@@ -378,7 +386,7 @@ def test_a_number_may_be_one_of_numpy(bert: pl.TextEncoder, reader: pl.TextEncod
 
 
 def test_unknown_options_name_the_known(bert: pl.TextEncoder, unchecked: None):
-    with pytest.raises(ValueError, match="no method named 'lime'; known: erasure, input_x_gradient"):
+    with pytest.raises(ValueError, match="no method named 'lime'; known: erasure, kernel_shap, input_x_gradient"):
         token_scores(bert, GUESS, method="lime")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="no baseline named 'blur'; known: mask, pad, zero"):
         token_scores(bert, GUESS, baseline="blur")  # pyright: ignore[reportArgumentType]

@@ -372,7 +372,11 @@ def highest(run: Callable[[], Any]) -> int:
 
 
 GROWING = {"lime": "samples", "smoothgrad": "samples", "integrated_gradients": "steps"}
-QUICK: dict[str, dict[str, Any]] = {"lime": {"segmentation": "grid", "segments": 12}, "occlusion": {"window": 4, "stride": 2}}
+QUICK: dict[str, dict[str, Any]] = {
+    "lime": {"segmentation": "grid", "segments": 12},
+    "kernel_shap": {"segmentation": "grid", "segments": 16},
+    "occlusion": {"window": 4, "stride": 2},
+}
 KEPT = {"smoothgrad": 9}
 """Bytes an image adds, as a multiple of its own and its answer's; 2 where nothing is said. SmoothGrad keeps running sums of
 powers in float64, and folds them into an answer."""

@@ -8,8 +8,9 @@ import torch
 
 import pellucid as pl
 from pellucid.inputs.perturb import Hide, fill
-from pellucid.methods.kernel_shap import Coalitions, Sums, dealt, kernel_shap, shapley_kernel
+from pellucid.methods.kernel_shap import kernel_shap
 from pellucid.registry import Contradiction
+from pellucid.shapley import Coalitions, Sums, dealt, shapley_kernel
 from tests.conftest import pictures
 
 COARSE: dict[str, Any] = {"segmentation": "grid", "segments": 16}
@@ -102,9 +103,9 @@ def test_drawn_subsets_come_near_them_and_say_how_near(small_network: pl.ImageCl
     off, claimed = [], []
     for seed in range(60):
         signs = torch.stack([*islice(dealt(6, torch.Generator().manual_seed(seed)), 100)])
-        both = [[value[frozenset(row.nonzero()[:, 0].tolist())] for row in rows] for rows in (signs, ~signs)]
+        one, other = (np.array([value[frozenset(row.nonzero()[:, 0].tolist())] for row in rows]) for rows in (signs, ~signs))
         sums = Sums(6, 1)
-        difference = torch.from_numpy(np.subtract(*both))[:, None]
+        difference = torch.from_numpy(one - other)[:, None]
         sums.add(2 * signs.double() - 1, difference, torch.ones(100, dtype=torch.float64))
         found = sums.values(exact.extras["total"].double())
         assert float(found.values.sum()) == pytest.approx(float(exact.extras["total"]), rel=1e-6)

@@ -3218,7 +3218,7 @@ export interface components {
              * Method
              * @enum {string}
              */
-            method: "erasure" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random";
+            method: "erasure" | "kernel_shap" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random";
             /** Options */
             options: {
                 [key: string]: boolean | number | string;
@@ -3293,7 +3293,7 @@ export interface components {
              *       "erasure"
              *     ]
              */
-            methods: ("erasure" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random")[];
+            methods: ("erasure" | "kernel_shap" | "input_x_gradient" | "integrated_gradients" | "attention" | "rollout" | "random")[];
             /**
              * Target
              * @description Words of the passage, a word for the masked place, a class or number; by default what the model answers.
@@ -3315,6 +3315,12 @@ export interface components {
              * @default 32
              */
             steps: number;
+            /**
+             * Samples
+             * @description Of Kernel SHAP, at most.
+             * @default 1000
+             */
+            samples: number;
             /**
              * Evidence
              * @default true

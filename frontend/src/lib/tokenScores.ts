@@ -10,6 +10,7 @@ export type MethodScores = TokenScores["methods"][number];
 export const METHODS = ["erasure", "integrated_gradients", "attention"] as const satisfies ScoresBody["methods"];
 export const METHOD_NAMES: Readonly<Record<MethodScores["method"], { name: string; meaning: string }>> = {
   erasure: { name: "Erasure", meaning: "by how much the logit or number falls when the token alone is masked" },
+  kernel_shap: { name: "Kernel SHAP", meaning: "the token's Shapley value: what showing it adds, the mean over all orders of showing the tokens" },
   input_x_gradient: { name: "Input × gradient", meaning: "the gradient at the token's embedding, times that embedding" },
   integrated_gradients: { name: "Integrated gradients", meaning: "what the token adds to the logit or number on the way from a text of masks to this one" },
   attention: { name: "Attention", meaning: "what the token receives, the mean over layers, heads and tokens; it does not know the answer" },
@@ -19,7 +20,7 @@ export const METHOD_NAMES: Readonly<Record<MethodScores["method"], { name: strin
 
 /** Everything is said, so that the record holds it. */
 export const scoresBody = (side: Side, masked: number[], words: boolean, model: Model | undefined): ScoresBody => ({
-  ...textBody(side), masked, methods: [...METHODS], target: targetOf(side, model) || null, by_word: words, steps: 32, evidence: true, budget: 1, seed: 0,
+  ...textBody(side), masked, methods: [...METHODS], target: targetOf(side, model) || null, by_word: words, steps: 32, samples: 1000, evidence: true, budget: 1, seed: 0,
 });
 
 /** The class or number asked about, empty for the likeliest class. Of several numbers none is likelier, so that it is the first. */

@@ -1,9 +1,9 @@
-"""How much each token speaks for what an encoder answered, by six methods.
+"""How much each token speaks for what an encoder answered, by seven methods.
 
-Leaving a token out: Li, Monroe and Jurafsky 2016, https://arxiv.org/abs/1612.08220. Input times gradient: Denil, Demiraj and de
-Freitas 2014, https://arxiv.org/abs/1412.6815. Integrated gradients: Sundararajan, Taly and Yan, ICML 2017,
-https://arxiv.org/abs/1703.01365. That attention is no measure of importance by itself: Jain and Wallace, NAACL 2019,
-https://arxiv.org/abs/1902.10186.
+Leaving a token out: Li, Monroe and Jurafsky 2016, https://arxiv.org/abs/1612.08220. Kernel SHAP: Lundberg and Lee, NeurIPS
+2017, https://arxiv.org/abs/1705.07874. Input times gradient: Denil, Demiraj and de Freitas 2014, https://arxiv.org/abs/1412.6815.
+Integrated gradients: Sundararajan, Taly and Yan, ICML 2017, https://arxiv.org/abs/1703.01365. That attention is no measure of
+importance by itself: Jain and Wallace, NAACL 2019, https://arxiv.org/abs/1902.10186.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from pellucid.analysis.rollout import rollout
+from pellucid.analysis.token_shapley import token_shapley
 from pellucid.analysis.token_targets import (
     AT_ONCE,
     Asked,
@@ -36,7 +37,7 @@ from pellucid.models.fit import gradient as gradient_of
 from pellucid.models.text import TextEncoder
 from pellucid.registry import OptionValue
 
-TokenMethod = Literal["erasure", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random"]
+TokenMethod = Literal["erasure", "kernel_shap", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random"]
 Baseline = Literal["mask", "pad", "zero"]
 
 
@@ -133,6 +134,7 @@ def token_scores(
     target: Asked | TokenTarget = None,
     baseline: Baseline | None = None,
     steps: int = 32,
+    samples: int = 1000,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> TokenScores:
@@ -142,6 +144,11 @@ def token_scores(
     a regression; see `token_target` for what may be given and what is chosen otherwise.
 
     - `erasure`: by how much the logit falls when the token alone is shown as the mask token. One pass a token.
+    - `kernel_shap`: the token's Shapley value, the mean of what showing it adds to the logit over all orders in which tokens
+      may be shown, the others being the mask token until then; from `samples` subsets of the tokens, drawn from `seed`. The
+      values add up to the logit less that of a text of masks. Of up to nine tokens, by default, all subsets are asked, and the
+      values are exact; otherwise `error` is how far they are expected to be from those of endless samples, as a Euclidean
+      distance.
     - `input_x_gradient`: the gradient of the logit by the token's word embedding, dotted with that embedding (less the one of
       `baseline`, by default zero). These encoders normalise the sum of a token's embeddings (word, place, segment), so that its
       length does not matter and the gradient is orthogonal to it: what this method gives is minus the product with place and
@@ -155,8 +162,8 @@ def token_scores(
     - `random`: standard normal noise from `seed`, the same for texts of one length; a control.
 
     Scores are logits, or in the number's unit, but shares of attention for `attention` and `rollout`, which are never negative;
-    they sum to 1 only with the specials, which are NaN here. ValueError for an unknown method or baseline, for steps below 1,
-    and for what has no target.
+    they sum to 1 only with the specials, which are NaN here. ValueError for an unknown method or baseline, for steps below 1 or
+    samples below 10, and for what has no target.
     """
     if method not in get_args(TokenMethod):
         raise ValueError(f"no method named {method!r}; known: {', '.join(get_args(TokenMethod))}")
@@ -165,6 +172,8 @@ def token_scores(
         raise ValueError(f"no baseline named {baseline!r}; known: {', '.join(get_args(Baseline))}")
     if steps < 1:
         raise ValueError(f"steps={steps}; at least one point of the path")
+    if samples < 10:
+        raise ValueError(f"samples={samples}; at least 10 subsets of the tokens")
     tokens = tokens if isinstance(tokens, Tokens) else encoder.read(tokens, context)
     wanted = token_target(encoder, tokens, target)
     able = removable(tokens)
@@ -182,6 +191,11 @@ def token_scores(
 
     if method == "erasure":
         return finished(erased(encoder, tokens, wanted, whole, able, progress), int(able.sum()))
+    if method == "kernel_shap":
+        scores, off, asked = token_shapley(encoder, tokens, wanted, able, samples, seed, progress)
+        return finished(
+            scores, asked, error=off, error_name="expected distance", options={"samples": samples, "seed": seed}
+        )  # fmt: skip
     if method == "input_x_gradient":
         here = _embedded(encoder, tokens.ids)
         gradient, _ = _asked_of(encoder, tokens, wanted, every, here, gradient=True, progress=progress)

@@ -38,11 +38,17 @@ def _from_somewhere(*, baseline: _Start = "zero") -> None: ...
 def _along_a_path(
     *, baseline: _Start = "mask", steps: Annotated[int, Field(ge=1, description="Points of the path.")] = 32
 ) -> None: ...
+def _sampled(
+    *,
+    samples: Annotated[int, Field(ge=10, description="Subsets of the tokens, at most.")] = 1000,
+    seed: Annotated[int, Field(ge=0, description="Makes the run repeatable.")] = 0,
+) -> None: ...
 def _drawn(*, seed: Annotated[int, Field(ge=0, description="Makes the run repeatable.")] = 0) -> None: ...
 
 
 OPTIONS: Mapping[str, type[BaseModel]] = {
     "erasure": options_of(_plain),
+    "kernel_shap": options_of(_sampled),
     "input_x_gradient": options_of(_from_somewhere),
     "integrated_gradients": options_of(_along_a_path),
     "attention": options_of(_plain),

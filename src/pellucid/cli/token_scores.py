@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the help needs neither torch nor matplotlib
     from pellucid.evidence import Trust
     from pellucid.models.text import TextEncoder
 
-METHODS = ("erasure", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random")
+METHODS = ("erasure", "kernel_shap", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random")
 BARS = 24
 """Characters of the longest bar of a printed table."""
 FOR, AGAINST = "█", "░"
@@ -38,6 +38,7 @@ FOR, AGAINST = "█", "░"
 @click.option("--baseline", type=click.Choice(["mask", "pad", "zero"]),
               help="Where gradients begin.  [default: mask for integrated_gradients, zero for input_x_gradient]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=32, show_default=True, help="Of integrated_gradients.")
+@click.option("--samples", type=click.IntRange(min=10), default=1000, show_default=True, help="Of kernel_shap, at most.")
 @click.option("--trust/--no-trust", default=True, show_default=True, help="Gather the evidence on each method's scores.")
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
               help="What the evidence may cost: a multiple of the scores, or 120 passes where that is more.")  # fmt: skip
@@ -45,7 +46,7 @@ FOR, AGAINST = "█", "░"
 @click.option("--format", "suffix", type=click.Choice(["png", "svg"]), default="png", show_default=True)
 def token_scores(
     text: str, context: str | None, model: str | None, methods: tuple[str, ...], target: str | None, by_word: bool, top: int,
-    baseline: Any, steps: int, trust: bool, budget: float, seed: int, suffix: str, out: Path, as_json: bool,
+    baseline: Any, steps: int, samples: int, trust: bool, budget: float, seed: int, suffix: str, out: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Show how much each token of TEXT speaks for the answer, and how far that can be trusted.
 
@@ -74,7 +75,8 @@ def token_scores(
         body = TokenScoresBody(
             model=model, text=text, pair=context,
             methods=METHODS if "all" in methods else tuple(dict.fromkeys(methods)),  # pyright: ignore[reportArgumentType]
-            target=target, by_word=by_word, baseline=baseline, steps=steps, evidence=trust, budget=budget, seed=seed,
+            target=target, by_word=by_word, baseline=baseline, steps=steps, samples=samples, evidence=trust, budget=budget,
+            seed=seed,
         )  # fmt: skip
         with progress(1.0, f"asking {encoder.name}") as advance:
             made, found = scored(encoder, read, body, lambda share: advance(share, "scores and evidence"))

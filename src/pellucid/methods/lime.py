@@ -30,11 +30,11 @@ from pellucid.methods.superpixel_samples import (
     Sigma,
     Watched,
     asked,
-    strays,
 )  # fmt: skip
 from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
-from pellucid.stream import Preset
+from pellucid.registry import Contradiction
+from pellucid.stream import Preset, strays
 
 
 @methods.register(

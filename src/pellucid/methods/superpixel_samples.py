@@ -18,7 +18,6 @@ from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
 from pellucid.models.batches import BATCH
 from pellucid.models.watch import Watch
 from pellucid.registry import Contradiction
-from pellucid.stream import MARGIN
 
 CHUNK = 30
 """Samples of an image between two answers; refitting then costs little beside them. The first answers come sooner."""
@@ -26,8 +25,6 @@ MANY, FEW = 200, 4
 LEAST = 36
 """Pixels of a superpixel, on average, at least: hidden in its own mean colour, one of four pixels of a digit looks as before,
 and the network says the same."""
-SURE = 0.93
-"""In how many of the runs that are looked at once `MARGIN` is kept to, so that with several looks it is nine of ten."""
 
 Samples = Annotated[
     int, Field(ge=10, le=1_000_000, description="Perturbed images, at most.", json_schema_extra={"lifted": 20_000})
@@ -149,15 +146,3 @@ def asked(
         done += rows
         passes += sum(sizes)
         yield Work(passes + watch.asked_twice, 0, done / samples)
-
-
-def strays(segments: int, freedom: float) -> float:
-    """What the expected square of the error is to be multiplied by where few weights share it, or few samples tell the noise.
-
-    So that its `MARGIN` is passed in one of ten runs at most, of those looked at several times: the fewer the weights, the
-    less their errors even out, and the fewer degrees of freedom are left, the less is known of the noise itself. 1 from sixteen
-    weights on, where there are samples enough.
-    """
-    from scipy.special import fdtri  # late: a slow import
-
-    return max(1.0, float(fdtri(segments, max(1.0, freedom), SURE)) / MARGIN**2)

@@ -538,7 +538,7 @@ class EffectAnswer(Said):
 
 
 class TokenScoresBody(MaskedBody):
-    methods: Annotated[tuple[TokenMethod, ...], Field(min_length=1, max_length=6)] = ("erasure",)
+    methods: Annotated[tuple[TokenMethod, ...], Field(min_length=1, max_length=7)] = ("erasure",)
     target: Annotated[str, Field(max_length=1000)] | None = Field(
         default=None,
         description="Words of the passage, a word for the masked place, a class or number; by default what the model answers.",
@@ -546,6 +546,7 @@ class TokenScoresBody(MaskedBody):
     by_word: bool = False
     baseline: Baseline | None = Field(default=None, description="Where gradients begin; by default what each method takes.")
     steps: int = Field(default=32, ge=1, le=256, description="Of integrated gradients.")
+    samples: int = Field(default=1000, ge=10, le=100_000, description="Of Kernel SHAP, at most.")
     evidence: bool = True
     budget: float = Field(default=1.0, gt=0, le=100, description="What the evidence may cost: a multiple of the scores.")
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -152,8 +152,8 @@ def scored(
             progress((n + share) / len(body.methods))
 
         one = token_scores(
-            encoder, read, method=method, target=target, baseline=body.baseline, steps=body.steps, seed=body.seed,
-            progress=lambda share: told(0.3 * share),
+            encoder, read, method=method, target=target, baseline=body.baseline, steps=body.steps, samples=body.samples,
+            seed=body.seed, progress=lambda share: told(0.3 * share),
         )  # fmt: skip
         evidence = None
         if body.evidence:
