@@ -146,6 +146,15 @@ def test_it_costs_no_more_than_the_scores_or_than_its_floor(plant: TextPlant, me
     assert passes(spent) <= max(FLOOR * len(scores), passes(scores.work))
 
 
+def test_the_error_of_kernel_shap_stands_there_as_a_share_of_its_values(reader: pl.TextEncoder):
+    scores = token_scores(reader, "who wrote it?", "the young queen wrote the letter.", method="kernel_shap", samples=100)
+    (found,) = token_trust(reader, scores).evidence
+    assert found.error_name == "relative error"
+    assert found.error == pytest.approx(float(scores.error) / float(scores.scores.nan_to_num().norm()))
+    assert found.error > 0
+    assert found.seeds is not None
+
+
 def test_erasure_of_a_long_text_asks_the_other_network_for_some_tokens_only(reader: pl.TextEncoder):
     long = "the young queen wrote the letter in 1905 and the bank of the river was no money he read rereading it"
     scores = token_scores(reader, "who wrote the long letter?", long)

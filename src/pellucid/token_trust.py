@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from pellucid.analysis.erasure import SHARES, comprehensiveness, ranked
-from pellucid.analysis.token_scores import TokenMethod, TokenScores, erased, token_scores
+from pellucid.analysis.token_scores import DISTANCE, TokenMethod, TokenScores, erased, token_scores
 from pellucid.analysis.token_targets import asked_without, removable
 from pellucid.attribution import Work
 from pellucid.evidence import Evidence, Trust, judged, unaccounted
@@ -55,7 +55,8 @@ def token_trust(
 
     A number of a regression has no probability: what it falls by is measured, and no third of it must come from the tokens.
 
-    In the evidence, the error of integrated gradients is the completeness gap as a share of the scores' sum. `advantage` is in
+    In the evidence, the error of integrated gradients is the completeness gap as a share of the scores' sum, and that of Kernel
+    SHAP its distance as a share of their length. `advantage` is in
     probability, over the mean of the random orders and over the best and the worst of them: one more order would pass either
     limit in a twentieth of cases. In a short text some orders are as good as the best there is, and then nothing can be told.
     ValueError for scores by word, for scores that no method made, and for a budget that is not above 0.
@@ -115,7 +116,7 @@ def token_trust(
             Evidence(
                 verdict=verdict,
                 error=error,
-                error_name=scores.error_name,
+                error_name="relative error" if scores.error_name == DISTANCE else scores.error_name,
                 seeds=settled,
                 advantage=between,
                 worth=worth,
@@ -213,9 +214,11 @@ def _flat(scores: Float32[Tensor, "batch token"], which: Bool[Tensor, "batch tok
 
 
 def _error(scores: TokenScores, row: int) -> float:
-    """The method's own estimate; of a completeness gap, as a share of what the scores add up to."""
+    """The method's own estimate: of a completeness gap, as a share of what the scores add up to, and of a distance, of their
+    length."""
     error = float(scores.error[row])
     if not error:
         return 0.0
-    total = abs(float(scores.scores[row].double().nansum()))
+    known = scores.scores[row].double().nan_to_num()
+    total = float(known.norm() if scores.error_name == DISTANCE else known.sum().abs())
     return error / total if total else math.inf

@@ -39,6 +39,8 @@ from pellucid.registry import OptionValue
 
 TokenMethod = Literal["erasure", "kernel_shap", "input_x_gradient", "integrated_gradients", "attention", "rollout", "random"]
 Baseline = Literal["mask", "pad", "zero"]
+DISTANCE = "expected distance"
+"""The name of an error that is a Euclidean distance between all scores of a text."""
 
 
 @final
@@ -194,7 +196,7 @@ def token_scores(
     if method == "kernel_shap":
         scores, off, asked = token_shapley(encoder, tokens, wanted, able, samples, seed, progress)
         return finished(
-            scores, asked, error=off, error_name="expected distance", options={"samples": samples, "seed": seed}
+            scores, asked, error=off, error_name=DISTANCE, options={"samples": samples, "seed": seed}
         )  # fmt: skip
     if method == "input_x_gradient":
         here = _embedded(encoder, tokens.ids)
