@@ -54,8 +54,10 @@ class Coalitions:
         """What the network says of the whole images, which are the first subset; the second is the empty one."""
         generator = torch.Generator().manual_seed(seed)
         whole = torch.ones(segments, dtype=torch.bool)
-        self._pairs = chain([whole], every(segments) if everything else dealt(segments, generator))
-        self._everything, self._asked = everything, 0
+        self._pairs = chain([whole], (every if everything else dealt)(segments, generator))
+        self.exact = everything
+        """Whether all subsets are asked, so that the last values are no estimate."""
+        self._asked = 0
         self._total = torch.zeros(len(members), dtype=torch.float64)
         self._sums = Sums(segments, len(members))
 
@@ -87,13 +89,13 @@ class Coalitions:
 
     def _weights(self, shown: Int64[Tensor, " pair"]) -> Float64[Tensor, " pair"]:
         """Subsets that are drawn come as often as the kernel says; of all that there are, each once, it is their weight."""
-        if not self._everything:
+        if not self.exact:
             return torch.ones(len(shown), dtype=torch.float64)
         kernel = shapley_kernel(self._sums.segments)
         return kernel[shown] / kernel.max()
 
     def shapley(self) -> "Shapley":
-        if not self._everything or self._asked < self.planned:
+        if not self.exact or self._asked < self.planned:
             return self._sums.values(self._total)
         found = self._sums.values(self._total, ridges=EXACT)
         return replace(found, errors=torch.zeros_like(found.errors), error=torch.zeros_like(found.error))
@@ -109,9 +111,10 @@ def shapley_kernel(segments: int) -> Float64[Tensor, " shown"]:
     return kernel
 
 
-def every(segments: int) -> Iterator[Bool[Tensor, " segment"]]:
-    """One subset of each pair of complements, but for the empty one and the whole."""
-    for number in range(1, 2 ** (segments - 1)):
+def every(segments: int, generator: torch.Generator) -> Iterator[Bool[Tensor, " segment"]]:
+    """One subset of each pair of complements, but for the empty one and the whole, in random order, so that early values are
+    of all superpixels alike."""
+    for number in (1 + torch.randperm(2 ** (segments - 1) - 1, generator=generator)).tolist():
         yield torch.tensor([bool(number >> bit & 1) for bit in range(segments)])
 
 

@@ -207,3 +207,25 @@ def test_memory_does_not_grow_with_the_samples() -> None:
 def test_one_superpixel_is_refused(relu: pl.ImageClassifier) -> None:
     with pytest.raises(Contradiction, match=r"kernel_shap: segments=1: with one superpixel there is nothing to compare"):
         pl.explain(relu, pictures(relu, 1), method="kernel_shap", segments=1)
+
+
+def test_of_few_superpixels_early_values_are_of_all_alike(relu: pl.ImageClassifier) -> None:
+    first, *_, last = kernel_shap.stream(
+        relu, pictures(relu, 1), torch.tensor([1]), samples=600, segmentation="grid", segments=9
+    )
+    assert first.work.fraction < 0.1
+    assert float(first.error) > 0
+    assert float(last.error) == 0
+    shares = (first.segment_weights[0] - first.extras["total"] / 9).abs()
+    assert shares.min() > 0, "the subsets that were asked first are not of the first superpixels alone"
+
+
+def test_exact_values_are_asked_in_float32(relu: pl.ImageClassifier) -> None:
+    pytest.importorskip("openvino")
+    image = pictures(relu, 1)
+    plain, quick = (
+        pl.explain(model, image, method="kernel_shap", samples=600, segmentation="grid", segments=9, output="logit")
+        for model in (relu, relu.on("openvino"))
+    )
+    assert "bfloat16" not in quick.notes["engine"]
+    torch.testing.assert_close(quick.scores, plain.scores, rtol=1e-3, atol=1e-5)

@@ -68,7 +68,8 @@ def kernel_shap(
     for weights.
 
     Subsets are drawn by that kernel, each followed by its complement, of which only the difference counts (Covert and Lee,
-    AISTATS 2021, https://arxiv.org/abs/2012.01536, section 3.2): in theirs every even interaction cancels. Subsets of one size
+    AISTATS 2021, https://arxiv.org/abs/2012.01536, section 3.2): in it interactions of two superpixels, or of any even number,
+    cancel. Subsets of one size
     are dealt from a shuffled pack, so that each superpixel comes up equally often. Where there are so few superpixels that all
     subsets are no more than `samples`, up to nine by default, all are asked, and the values are exact.
 
@@ -90,7 +91,8 @@ def kernel_shap(
     )  # fmt: skip
     cuts = Cuts.of("kernel_shap", inputs, how, hide, MANY)
     groups = [Coalitions(n, members, samples, seed) for n, members in cuts.alike().items()]
-    watch = Watch(model, inputs.features, target, output)
+    # values that are called exact are no place for less than float32
+    watch = Watch(model, inputs.features, target, output, expected=0 if any(group.exact for group in groups) else None)
     most = max(group.planned for group in groups)
     for work in asked(watch, inputs.features, cuts, groups, most, model.batches.images):
         yield replace(_answer(groups, cuts, target, output, work, watch.lasting), notes=cuts.notes | watch.notes)
