@@ -90,7 +90,7 @@ def race(way: str, folder: Path, out: Path, method: str) -> dict[str, float]:
         import ray
 
         ray.init(
-            num_cpus=processors, include_dashboard=False, log_to_driver=False, logging_level="error",
+            address="local", num_cpus=processors, include_dashboard=False, log_to_driver=False, logging_level="error",
             object_store_memory=512 * 2**20, _node_ip_address="127.0.0.1",
         )  # fmt: skip
     model = pl.load("imagenet")

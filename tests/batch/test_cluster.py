@@ -4,6 +4,7 @@ import importlib
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,18 @@ def make():
 
 @pytest.fixture(scope="module", autouse=True)
 def connected():
-    """One cluster for these tests, to which this process is connected when a batch looks for one."""
+    """One cluster for these tests, to which this process is connected when a batch looks for one.
+
+    Ray finds the address of another there, which ended without a word.
+    """
     assert not ray.is_initialized()
-    assert cluster._connect(ray)
-    yield
-    ray.shutdown()
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", place)
+        (Path(place) / "ray").mkdir()
+        (Path(place) / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")
+        assert cluster._connect(ray)
+        yield
+        ray.shutdown()
 
 
 def rows(batch: pl.Batch) -> dict[str, dict]:

@@ -112,8 +112,8 @@ def _connect(ray: Any) -> bool:
                 "RAY_AUTH_MODE=token here, and without RAY_ADDRESS a cluster is made on this machine"
             ) from None
         return True
-    ray.init(
-        num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level="error",
+    ray.init(  # subtle: without "local" it would look for one that was started here, and wait for one that has ended
+        address="local", num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level="error",
         object_store_memory=STORE, _node_ip_address="127.0.0.1",
     )  # fmt: skip
     return True
