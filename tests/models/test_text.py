@@ -208,8 +208,24 @@ def test_layers_count_as_a_person_does() -> None:
         act.attention(1, [])
 
 
-def test_attention_that_is_not_kept_is_an_error_with_its_cure() -> None:
+def test_attention_that_is_not_kept_by_itself_is_kept_for_the_pass_alone(kind: str) -> None:
+    plain, fused = (pl.TextEncoder(encoders.module(kind, how=how), encoders.tokenizer(kind)) for how in ("eager", "sdpa"))
+    fused.module.load_state_dict(plain.module.state_dict())
+    assert fused.config._attn_implementation == "sdpa"
+    act, own = fused.activations(TEXT), plain.activations(TEXT)
+    assert fused.config._attn_implementation == "sdpa"
+    torch.testing.assert_close(act.attentions, own.attentions, atol=1e-6, rtol=0)
+    torch.testing.assert_close(act.hidden_states, own.hidden_states, atol=1e-5, rtol=0)
+    assert pl.compare(fused, [TEXT, "a bank"], "bank", layer=1).matrix.shape == (2, 2)
+    fused.module.register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fused.activations(TEXT)
+    assert fused.config._attn_implementation == "sdpa"
+
+
+def test_attention_that_cannot_be_kept_is_an_error_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = pl.TextEncoder(encoders.module("bert", how="sdpa"), encoders.tokenizer("bert"))
+    monkeypatch.setattr(type(encoder.module), "_can_set_attn_implementation", lambda *_: False)
     with pytest.raises(ValueError, match=r"gives no attention weights: .*'sdpa'.*attn_implementation='eager'"):
         encoder.activations("a")
 

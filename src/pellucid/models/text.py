@@ -1,8 +1,8 @@
 """A text encoder of the BERT family: how it reads a text, and one forward pass opened up."""
 
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -344,11 +344,13 @@ class TextEncoder:
     def activations(self, tokens: Tokens | str, context: str | None = None) -> Activations:
         """One forward pass opened up: attentions, hidden states, each head's output, and what a head on top answers.
 
-        ValueError when the module does not give its attentions (the message says how to load it), and for NaN or infinity.
+        A module that computes attention in a way that does not keep it is switched for this pass. ValueError when it cannot be
+        (the message says how to load it), and for NaN or infinity.
         """
         tokens = self.read(tokens, context)
         heads: list[Tensor] = []
         with ExitStack() as hooks:
+            hooks.enter_context(_keeping_attention(self.module))
             for projection in dict.fromkeys(self.projections):
                 handle = projection.register_forward_pre_hook(lambda _module, args: heads.append(args[0].detach()))
                 hooks.callback(handle.remove)
@@ -425,6 +427,21 @@ class TextEncoder:
         where = PROJECTIONS[self.config.model_type]
         names = [where.format(layer=n, group=n * groups // self.layers) for n in range(self.layers)]
         return [find_module(base, name) for name in names]
+
+
+@contextmanager
+def _keeping_attention(module: nn.Module) -> Iterator[None]:
+    """Within, a module of transformers computes its attention in the way that keeps it, where it can."""
+    before = getattr(getattr(module, "config", None), "_attn_implementation", None)
+    switch: Any = getattr(module, "set_attn_implementation", None)
+    if switch is None or before in (None, "eager"):
+        yield
+        return
+    switch("eager")
+    try:
+        yield
+    finally:
+        switch(before)
 
 
 def check_characters(text: str, what: str) -> None:
