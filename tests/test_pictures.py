@@ -1,5 +1,7 @@
 """What pictures of attributions and filters say: the question, the unit, the layer."""
 
+import re
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -9,7 +11,7 @@ from pellucid.attribution import Attribution
 from pellucid.evidence import Evidence, Trust
 from pellucid.measurement import Interval
 from pellucid.pictures.attention import draw_attention, draw_head_statistics, draw_overview
-from pellucid.pictures.images import draw_filters, draw_where, filter_names
+from pellucid.pictures.images import draw_filters, draw_where, filter_names, map_rows
 from tests.networks import seeded, smooth_cnn
 
 
@@ -87,6 +89,13 @@ def test_the_error_is_said_once_and_all_bars_stand_at_one_height(model, images):
     bars = [axes.get_position().y0 for axes in figure.axes if str(axes.get_label()).endswith("legend")]
     assert len(bars) == 2
     assert bars[0] == bars[1]
+
+
+def test_where_nothing_is_left_to_err_about_the_fit_stands_alone(model, images):
+    a = pl.explain(model, images, method="kernel_shap", segmentation="grid", segments=6)
+    assert not a.error.any()
+    captions = map_rows(a, images)[-1].captions
+    assert all(re.fullmatch(r"R2 -?[\d.]+", caption) for caption in captions)
 
 
 def test_pictures_of_filters_name_the_layer_and_of_the_last_one_the_classes(model, images):

@@ -133,7 +133,8 @@ def images_of(given: str | Mapping[str, str], folder: Path) -> dict[str, str]:
         inside = folder / given
         if not inside.is_dir():
             raise FileNotFoundError(f"no folder of images at {str(inside)!r}; give one, `observation`, or images by their id")
-        found = sorted(p for p in inside.iterdir() if p.suffix.lower() in SUFFIXES)
+        shown = (p for p in inside.iterdir() if not p.name.startswith(".") and not p.is_dir())
+        found = sorted(p for p in shown if p.suffix.lower() in SUFFIXES)
         if not found:
             raise BindingError(f"the folder {str(inside)!r} holds no picture; known endings: {', '.join(SUFFIXES)}")
         return {str(n): str(path) for n, path in enumerate(found)}

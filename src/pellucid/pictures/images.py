@@ -90,7 +90,8 @@ def map_rows(
     note = option_text(a.options)
     told = ["" if e == 0 else f"{a.error_name} {number(e, 2)}" for e in a.error.tolist()]
     if "segments" in a.extras:
-        told = [f"R2 {number(float(r2), 2)}, {error}" for r2, error in zip(a.fit, told, strict=True)]
+        fits = [f"R2 {number(float(r2), 2)}" for r2 in a.fit]
+        told = [", ".join(filter(None, both)) for both in zip(fits, told, strict=True)]
     verdicts = [] if evidence is None else [_told(e, a) for e in evidence.evidence]
     parts = zip(*(list(part) or [""] * len(told) for part in (asked, told, verdicts)), strict=True)
     captions = ["\n".join(filter(None, lines)) for lines in parts]
