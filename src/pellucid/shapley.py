@@ -18,13 +18,15 @@ from pellucid.stream import strays
 GOLDEN = (5**0.5 - 1) / 2
 RIDGES = tuple(10 ** (power / 4) for power in range(-16, 9))
 EXACT = (1e-12,)
-BLOCKS = 8
+EVERY = 1024
+"""Subsets, at most, that are all asked: of more, those drawn by the kernel tell sooner what a tolerance wants to know."""
+BLOCKS = 16
 """Of pairs, whose sums are kept apart: between them one sees how far the values stray."""
 
 
 def planned(segments: int, samples: int) -> int:
-    """How many subsets are asked about, always in pairs: all that there are where those are no more than `samples`."""
-    return 2**segments if 2**segments <= samples else samples - samples % 2
+    """How many subsets are asked about, always in pairs: all where those are no more than `samples`, nor than `EVERY`."""
+    return 2**segments if 2**segments <= min(samples, EVERY) else samples - samples % 2
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,11 @@ class Coalitions:
         return kernel[shown] / kernel.max()
 
     def shapley(self) -> "Shapley":
-        if not self.exact or self._asked < self.planned:
+        if not self.exact:
             return self._sums.values(self._total)
+        if self._asked < self.planned:  # subtle: what a part of all subsets says of the others, nothing here can tell
+            found = self._sums.values(self._total)
+            return replace(found, error=torch.where(found.error > 0, found.error.clamp(min=1), found.error))
         found = self._sums.values(self._total, ridges=EXACT)
         return replace(found, errors=torch.zeros_like(found.errors), error=torch.zeros_like(found.error))
 
@@ -202,8 +207,10 @@ class Sums:
         scores = direction.T @ (self.xwy - self.xwx @ b)
         strayed = ((scores - scores.mean(0)) / (size + ridge)).square().sum((0, 1)) * BLOCKS / (BLOCKS - 1) * count / freedom
         alike = direction**2 @ (kept / (size + ridge))
+        strayed = strayed.maximum(alike.sum(0) * left / freedom)
         variance = alike / alike.sum(0) * strayed
-        spread = torch.tensor([strays(max(1, n - 1), one) for one in freedom.tolist()], dtype=torch.float64) * strayed
+        known = freedom.clamp(max=BLOCKS - 1).tolist()
+        spread = torch.tensor([strays(max(1, n - 1), one) for one in known], dtype=torch.float64) * strayed
         # what the penalty takes off, the values being taken as alike in size
         taken = (1 - kept).square().sum(0) / kept.square().sum(0) * apart.square().sum(0)
         varied = around_equal > torch.finfo(torch.float32).tiny * count

@@ -227,6 +227,7 @@ ESTIMATES: list[tuple[str, float, dict[str, Any]]] = [
     ("lime", 0.15, {"design": "hadamard", "output": "logit", "segmentation": "grid", "segments": 12}),
     ("lime", 0.15, {"design": "coin", "output": "logit", "segmentation": "grid", "segments": 12}),
     ("lime", 0.15, {"design": "uniform", "output": "logit", "segmentation": "grid", "segments": 6}),
+    ("kernel_shap", 0.1, {"output": "logit", "segmentation": "grid", "segments": 12}),
 ]
 
 
@@ -371,7 +372,7 @@ def highest(run: Callable[[], Any]) -> int:
     return living.highest
 
 
-GROWING = {"lime": "samples", "smoothgrad": "samples", "integrated_gradients": "steps"}
+GROWING = {"lime": "samples", "kernel_shap": "samples", "smoothgrad": "samples", "integrated_gradients": "steps"}
 QUICK: dict[str, dict[str, Any]] = {
     "lime": {"segmentation": "grid", "segments": 12},
     "kernel_shap": {"segmentation": "grid", "segments": 16},
