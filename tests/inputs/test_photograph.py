@@ -164,12 +164,23 @@ REFUSED = {
     "five channels": (
         lambda _: np.zeros((20, 20, 5), np.uint8),
         ValueError,
-        r"the array has shape \(20, 20, 5\); expected height width 3, with 1 or 3 channels",
+        r"the array has shape \(20, 20, 5\); expected height width 3, with 1 or 3 channels$",
     ),
     "a tensor, channels last": (
         lambda _: torch.zeros(20, 24, 3),
         ValueError,
-        r"the tensor has shape \(20, 24, 3\); expected channel height width, with 1 or 3 channels",
+        r"the tensor has shape \(20, 24, 3\); expected channel height width, with 1 or 3 channels; its axes "
+        r"are turned by \.permute\(2, 0, 1\)$",
+    ),
+    "an array, channels first": (
+        lambda _: np.zeros((3, 20, 24), np.uint8),
+        ValueError,
+        r"expected height width 3, with 1 or 3 channels; its axes are turned by \.transpose\(1, 2, 0\)$",
+    ),
+    "an array with alpha": (
+        lambda _: np.zeros((20, 24, 4), np.uint8),
+        ValueError,
+        r"with 1 or 3 channels; alpha is read from PIL\.Image\.fromarray\(array\), an array of uint8$",
     ),
     "int64": (
         lambda _: np.zeros((20, 20, 3), np.int64),

@@ -234,6 +234,14 @@ def _as_rgb(image: Image.Image, what: str) -> Image.Image:
     return image.convert("RGB")
 
 
+def _cure(shape: tuple[int, ...], channels_first: bool) -> str:
+    """What would do for an array or tensor of a shape that is not read, where that is known."""
+    if len(shape) == 3 and shape[-1 if channels_first else 0] in (1, 3):
+        return f"; its axes are turned by .{'permute(2, 0, 1)' if channels_first else 'transpose(1, 2, 0)'}"
+    alpha = len(shape) == 3 and shape[-1] == 4 and not channels_first
+    return "; alpha is read from PIL.Image.fromarray(array), an array of uint8" if alpha else ""
+
+
 def _as_uint8(values: np.ndarray, what: str, *, channels_first: bool) -> np.ndarray:
     layout, given = "channel height width" if channels_first else "height width 3", tuple(values.shape)
     if values.ndim == 2:
@@ -241,7 +249,7 @@ def _as_uint8(values: np.ndarray, what: str, *, channels_first: bool) -> np.ndar
     elif values.ndim == 3 and channels_first:
         values = np.moveaxis(values, 0, -1)
     if values.ndim != 3 or values.shape[-1] not in (1, 3):
-        raise ValueError(f"{what} has shape {given}; expected {layout}, with 1 or 3 channels")
+        raise ValueError(f"{what} has shape {given}; expected {layout}, with 1 or 3 channels{_cure(given, channels_first)}")
     if values.shape[-1] == 1:
         values = np.repeat(values, 3, axis=-1)
     _check_size(values.shape[1], values.shape[0], what)
