@@ -107,7 +107,7 @@ def write_report(
         sections += text_sections(plan.part)
     html = page(
         Report(
-            title=f"Why {model.name} answered as it did",
+            title=f"Why {model.called} answered as it did",
             summary=_summary(model, images, failed, text),
             sections=(side, *sections),
             observations=tuple(_observations(model, images)),
@@ -276,7 +276,7 @@ def _summary(model: ImageClassifier, images: Images, failed: Mapping[str, str], 
     counted = f"{len(images)} picture{'s' if len(images) > 1 else ''}"
     said = [
         f"{counted} explained by LIME, saliency, SmoothGrad, filter visualization and integrated gradients, each for the class "
-        f"that {model.name} predicts, beside Grad-CAM and two controls that must look wrong.",
+        f"that {model.called} predicts, beside Grad-CAM and two controls that must look wrong.",
         "Every number comes from the network itself, and colours are spread as each legend says.",
     ]
     if text:

@@ -91,7 +91,7 @@ def _masked_words(about: Mapping[str, Any], advance: Advance) -> tuple[list[Bloc
     rows = []
     for text, blanks in zip(about["texts"], fill_mask(enc, about["texts"]), strict=True):
         rows += [(text, ", ".join(f"{g.token} {percent(g.probability)}" for g in blank.guesses)) for blank in blanks]
-    return [Table(("text", f"what {enc.name} would put there"), tuple(rows))], []
+    return [Table(("text", f"what {enc.called} would put there"), tuple(rows))], []
 
 
 def _answers(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], list[str]]:
@@ -103,7 +103,7 @@ def _answers(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], l
         said = found.text if found.answered else "the passage does not say"
         share = percent(found.best.probability if found.answered else found.null_probability)
         rows.append((question, said, share, context))
-    return [Table(("question", f"{enc.name} answers", "probability", "passage"), tuple(rows))], []
+    return [Table(("question", f"{enc.called} answers", "probability", "passage"), tuple(rows))], []
 
 
 def _tokens(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], list[str]]:
@@ -116,7 +116,7 @@ def _tokens(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], li
         found.append(token_trust(enc, scores))
         advance(0.3 + 0.6 * (n + 1) / len(made))
     alt = f"The words of “{shown.question}” and its passage, coloured by how much they speak for {made[0].target.names[0]}"
-    return [_picture(draw_tokens, alt, made, found, model=enc.name)], []
+    return [_picture(draw_tokens, alt, made, found, model=enc.called)], []
 
 
 def _attention(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], list[str]]:
@@ -129,8 +129,10 @@ def _attention(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block],
     every = [attend(act, n) for n in range(1, act.layers + 1)]
     advance(0.1)
     blocks: list[Block] = [
-        _picture(draw_attention, f"Lines from each token to those it attends to in layer {layer}", one, "arcs", model=enc.name),
-        _picture(draw_overview, "A small map of the attention of every head of every layer", every, model=enc.name),
+        _picture(
+            draw_attention, f"Lines from each token to those it attends to in layer {layer}", one, "arcs", model=enc.called
+        ),
+        _picture(draw_overview, "A small map of the attention of every head of every layer", every, model=enc.called),
     ]
     advance(0.4)
     blocks.append(
@@ -139,12 +141,12 @@ def _attention(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block],
             "Entropy, distance and favourite tokens of every head",
             head_statistics(act),
             tokens=act.tokens,
-            model=enc.name,
+            model=enc.called,
         )
     )
     effect = head_effect(enc, tokens, progress=lambda share: advance(0.5 + 0.4 * share))
     blocks.append(
-        _picture(draw_head_effect, "How much the answer changes without each head, and its attention", effect, model=enc.name)
+        _picture(draw_head_effect, "How much the answer changes without each head, and its attention", effect, model=enc.called)
     )
     return blocks, []
 
@@ -159,7 +161,7 @@ def _layers(about: Mapping[str, Any], advance: Advance) -> tuple[list[Block], li
         (found,) = answer(enc, shown.question, shown.context)
         if found.text != shown.answer:
             said = f"answers “{found.text}”" if found.answered else "finds no answer"
-            notes.append(f"{shown.title}: {enc.name} {said}; marked is the right answer, “{shown.answer}”.")
+            notes.append(f"{shown.title}: {enc.called} {said}; marked is the right answer, “{shown.answer}”.")
         opened = {model.name: _opened(model, shown, marks) for model in (enc, other)}
         groups = token_groups(opened[enc.name].tokens, marks)
         measured = {name: phases(act, token_groups(act.tokens, marks)) for name, act in opened.items()}

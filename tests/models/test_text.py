@@ -11,6 +11,7 @@ import transformers
 
 import pellucid as pl
 from pellucid.models.load import load_encoder
+from pellucid.models.randomized_text import randomized_encoder
 from tests import encoders
 
 TEXT, QUESTION = "The bank of the river was no bank, he wrote.", "Who wrote the letter?"
@@ -401,3 +402,11 @@ def test_a_fingerprint_is_of_the_weights() -> None:
 
 def test_it_is_shown_in_a_line(tiny: pl.TextEncoder) -> None:
     assert repr(tiny) == "<TextEncoder tiny bert: BertModel, 3 layers x 4 heads x 32>"
+
+
+def test_messages_name_one_without_a_name_as_its_line_does(tiny: pl.TextEncoder) -> None:
+    unnamed = pl.TextEncoder(tiny.module, tiny.tokenizer)
+    assert repr(unnamed).startswith(f"<TextEncoder sha256:{unnamed.fingerprint[:8]}: ")
+    with pytest.raises(ValueError, match=rf"^sha256:{unnamed.fingerprint[:8]} has no question-answering head"):
+        pl.answer(unnamed, QUESTION, TEXT)
+    assert randomized_encoder(unnamed, 1).called == f"sha256:{unnamed.fingerprint[:8]} with weights drawn from seed 1"

@@ -114,7 +114,7 @@ def head_effect(
     encoder.need_some_head("it answers nothing that taking a head of its attention out could change")
     if encoder.regression:
         raise ValueError(
-            f"{encoder.name} gives a number, and what a head does is measured by probabilities, which a number has not; "
+            f"{encoder.called} gives a number, and what a head does is measured by probabilities, which a number has not; "
             "token_scores explains it"
         )
     labels = class_labels(encoder) if encoder.classifies else []

@@ -12,10 +12,10 @@ from pellucid.models.text import TextEncoder
 def predicted_answer(encoder: TextEncoder, question: str, context: str) -> tuple[Span | None, str]:
     """The characters of the model's answer, and where they are from; None with the reason where it gives none."""
     if not encoder.answers_questions:
-        return None, f"{encoder.name} has no question-answering head"
+        return None, f"{encoder.called} has no question-answering head"
     found = answer(encoder, question, context)[0]
     if found.start is None or found.end is None:
-        return None, f"{encoder.name} finds no answer"
+        return None, f"{encoder.called} finds no answer"
     return (found.start, found.end), "model"
 
 

@@ -325,7 +325,7 @@ def _asked_of(
             if progress is not None:
                 progress((number + 1) / len(passes))
     if not torch.isfinite(slopes).all():
-        raise ValueError(f"the gradient of {encoder.name} is NaN or infinite at this text; are its weights sound?")
+        raise ValueError(f"the gradient of {encoder.called} is NaN or infinite at this text; are its weights sound?")
     return slopes, logits
 
 
@@ -347,6 +347,6 @@ def _embedded(encoder: TextEncoder, ids: Int64[Tensor, "*any"]) -> Float32[Tenso
 def _baseline(encoder: TextEncoder, baseline: Baseline) -> Float32[Tensor, " channel"]:
     number = {"mask": encoder.tokenizer.mask_token_id, "pad": encoder.tokenizer.pad_token_id, "zero": 0}[baseline]
     if number is None:
-        raise ValueError(f"the tokenizer of {encoder.name} has no {baseline} token; baseline='zero' needs none")
+        raise ValueError(f"the tokenizer of {encoder.called} has no {baseline} token; baseline='zero' needs none")
     found = _embedded(encoder, torch.tensor(int(number)))
     return torch.zeros_like(found) if baseline == "zero" else found

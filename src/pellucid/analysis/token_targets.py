@@ -107,7 +107,7 @@ def asked_without(
     if removal not in get_args(Removal):
         raise ValueError(f"no removal named {removal!r}; known: {', '.join(get_args(Removal))}")
     if removal == "mask" and encoder.tokenizer.mask_token_id is None:
-        raise ValueError(f"the tokenizer of {encoder.name} has no mask token; removal='delete' needs none")
+        raise ValueError(f"the tokenizer of {encoder.called} has no mask token; removal='delete' needs none")
     if removal == "delete" and removed.gather(1, target.places[rows]).any():
         raise ValueError("the place of the target cannot be deleted: there would be nothing to ask about")
     logits, probabilities = torch.zeros(len(rows)), torch.zeros(len(rows))
@@ -304,7 +304,7 @@ def class_labels(encoder: TextEncoder) -> list[str]:
     named = {int(number): str(label) for number, label in encoder.config.id2label.items()}
     if 0 not in named and encoder.head_size in named:
         raise ValueError(
-            f"the labels of {encoder.name} are {named}, and its head's {encoder.head_size} classes are numbered from 0, so "
+            f"the labels of {encoder.called} are {named}, and its head's {encoder.head_size} classes are numbered from 0, so "
             "that each would have another's name; number config.id2label from 0"
         )
     return [named.get(n, str(n)) for n in range(encoder.head_size)]
@@ -313,7 +313,7 @@ def class_labels(encoder: TextEncoder) -> list[str]:
 def _classes(encoder: TextEncoder, tokens: Tokens, targets: list[Any]) -> TokenTarget:
     labels = class_labels(encoder)
     if encoder.regression and len(labels) > 1 and None in targets:
-        raise ValueError(f"{encoder.name} gives {len(labels)} numbers; say which one, as target={labels[0]!r}")
+        raise ValueError(f"{encoder.called} gives {len(labels)} numbers; say which one, as target={labels[0]!r}")
     task, kind = ("regression", "number") if encoder.regression else ("classification", "class")
     given = [-1 if wanted is None else _class_number(labels, wanted, kind) for wanted in targets]
     classes = torch.tensor(given, dtype=torch.int64)
@@ -363,6 +363,6 @@ def _word_id(encoder: TextEncoder, word: Any) -> int:
         if len(ids) == 1 and ids[0] is not None and ids[0] != unknown:
             return int(ids[0])
     raise ValueError(
-        f"{word!r} is no single wordpiece of {encoder.name}'s vocabulary, but {tokenizer.convert_ids_to_tokens(spellings[0])}; "
-        "a masked place holds one"
+        f"{word!r} is no single wordpiece of {encoder.called}'s vocabulary, but "
+        f"{tokenizer.convert_ids_to_tokens(spellings[0])}; a masked place holds one"
     )

@@ -154,7 +154,7 @@ def check_chinese(enc: TextEncoder, sentences: Sequence[str], least: float = 0.9
     known = [c for c in characters if _has_piece(tokenizer, c)]
     if len(known) < least * len(characters):
         raise ValueError(
-            f"{enc.name} has pieces for {len(known)} of the {len(characters)} Chinese characters of these sentences and does "
+            f"{enc.called} has pieces for {len(known)} of the {len(characters)} Chinese characters of these sentences and does "
             f"not know the rest, so its vectors say nothing of them; {_cure(''.join(characters))}"
         )
 

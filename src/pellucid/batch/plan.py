@@ -92,7 +92,7 @@ def requested(
         each = dict.fromkeys((picture,) for picture in islice(expand(pictures), limit))
     else:
         if against is not None or preset is not None:
-            raise ValueError(f"against and preset are for pictures; {model.name} reads text")
+            raise ValueError(f"against and preset are for pictures; {model.called} reads text")
         from pellucid.batch.texts import text_target
 
         each = dict.fromkeys((one,) if isinstance(one, str) else tuple(map(str, one)) for one in islice(_texts(named), limit))
@@ -178,7 +178,7 @@ def _filled(request: Request, model: Network, where: str) -> Request:
     if isinstance(model, ImageClassifier):
         _classes(model, target, request.against)
     elif request.against is not None:
-        raise ValueError(f"{where} sets a class against another; that is for pictures, and {model.name} reads text")
+        raise ValueError(f"{where} sets a class against another; that is for pictures, and {model.called} reads text")
     given = request.options if request.seed is None else {**request.options, "seed": request.seed}
     try:
         return request.model_copy(update=_complete(model, request.method, given, target=target, against=request.against))

@@ -148,7 +148,7 @@ def _draw(
     """Every picture of the view with its part of the file's name."""
     from pellucid.pictures import attention as pictures
 
-    model, first = encoder.name, seen[0]
+    model, first = encoder.called, seen[0]
     if view in ("arcs", "heat"):
         return [(f"layer-{a.layer}.{view}", pictures.draw_attention(a, view, model=model)) for a in seen]
     if view in ("rollout", "flow"):

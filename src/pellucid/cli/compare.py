@@ -67,7 +67,7 @@ def compare(
     kinds: dict[Any, None] = dict.fromkeys(["none", partner] if wanted else [correction])
     made: dict[str, Comparison] = {}
     apart: dict[str, Separation] = {}
-    with progress(float(len(kinds)), f"reading with {enc.name}") as advance:
+    with progress(float(len(kinds)), f"reading with {enc.called}") as advance:
         for done, kind in enumerate(kinds):
             try:
                 made[kind] = compare_now(enc, sentences, places, metric=metric, layer=number, pooling=pooling, correction=kind)

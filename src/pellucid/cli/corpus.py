@@ -59,7 +59,7 @@ def build(
         })  # fmt: skip
         return 0
     n = made.counts
-    click.echo(f"{folder}: {n['tokens']:,} tokens of {len(made.rows):,} sentences, read by {made.encoder.name}")
+    click.echo(f"{folder}: {n['tokens']:,} tokens of {len(made.rows):,} sentences, read by {made.encoder.called}")
     click.echo(
         f"left out: {n['short']:,} sentences of fewer than 3 tokens, {n['unreadable']:,} unreadable; divided, as too long: "
         f"{n['divided']:,}; unknown to the vocabulary: {n['unknown']:,} tokens"

@@ -91,7 +91,7 @@ def layers(
         marks = shown.passage(span) if shown else passage(question, context, answer=span)
         if shown and span is None:
             origin = f"example ({origin})"
-        advance(2.0, f"layers of {encoder.name}")
+        advance(2.0, f"layers of {encoder.called}")
         act = read_marked(encoder, tokens, marks, by_word)
         marks, topics = with_topics(marks, act)
         phases = {encoder.name: measured(act, marks, samples, seed)}
@@ -106,7 +106,7 @@ def layers(
         if example_id and asked_plainly(click.get_current_context(), "example_id", "out", "suffix", "as_json"):
             stem = example_id
         out.mkdir(parents=True, exist_ok=True)
-        title = f"{encoder.name}: {question}"
+        title = f"{encoder.called}: {question}"
         pictures = {"layers": out / f"{stem}.layers.{suffix}", "phases": out / f"{stem}.phases.{suffix}"}
         save(draw_layers(made, groups.facts, title=title, trails=trails), pictures["layers"])
         save(draw_phases(phases, title=question), pictures["phases"])

@@ -111,7 +111,7 @@ def models(name: str | None, as_json: bool) -> None:
 
         click.echo(card(name))
     height, width = model.size
-    click.echo(f"{model.name}: {len(model.labels)} classes, reads {height} x {width} px, weights {model.fingerprint[:12]}\n")
+    click.echo(f"{model.called}: {len(model.labels)} classes, reads {height} x {width} px, weights {model.fingerprint[:12]}\n")
     rows = [(x.name, x.kind, " x ".join(map(str, x.shape)), f"{x.calls} times" if x.calls > 1 else "") for x in model.layers]
     return print_table(("LAYER", "KIND", "OUTPUT OF ONE IMAGE", ""), rows)
 

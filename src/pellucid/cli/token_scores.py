@@ -78,7 +78,7 @@ def token_scores(
             target=target, by_word=by_word, baseline=baseline, steps=steps, samples=samples, evidence=trust, budget=budget,
             seed=seed,
         )  # fmt: skip
-        with progress(1.0, f"asking {encoder.name}") as advance:
+        with progress(1.0, f"asking {encoder.called}") as advance:
             made, found = scored(encoder, read, body, lambda share: advance(share, "scores and evidence"))
     for note in notes:
         click.echo(f"note: {note}", err=True)
@@ -119,7 +119,7 @@ def _print(encoder: "TextEncoder", made: "list[TokenScores]", found: "list[Trust
     from pellucid.render.numbers import number
 
     first = made[0]
-    click.echo(f"{first.target.names[0]}, by {encoder.name}: {first.target.logit_name} {number(float(first.value[0]))}")
+    click.echo(f"{first.target.names[0]}, by {encoder.called}: {first.target.logit_name} {number(float(first.value[0]))}")
     for one, evidence in zip(made, found, strict=True):
         click.echo()
         best = one.top(top, by="magnitude")

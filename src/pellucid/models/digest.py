@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,3 +28,8 @@ def add_tensor(found: Any, name: str, tensor: Tensor) -> None:
     """Adds a tensor to a hash of hashlib's."""
     found.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
     found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+
+
+def shortened(name: str) -> str:
+    """The name, of a digest in it no more than the first eight digits."""
+    return re.sub(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}", r"\1", name)

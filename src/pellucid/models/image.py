@@ -21,7 +21,7 @@ from pellucid.inputs.photograph import Fit, ImageWarning, Rectangle, central, op
 from pellucid.models.batches import BATCH, Batches, Shown
 from pellucid.models.compilation import Compilation
 from pellucid.models.compiled_gradient import CompiledGradient
-from pellucid.models.digest import digest
+from pellucid.models.digest import digest, shortened
 from pellucid.models.engine import Compiled, Engine, check_engine, logits_of
 from pellucid.models.finite import all_finite
 from pellucid.models.fit import (
@@ -142,8 +142,12 @@ class ImageClassifier:
 
     def __repr__(self) -> str:
         reads = " x ".join(map(str, (len(self.mean), *self.size)))
-        name = self.name[:15] if self.name.startswith("sha256:") else self.name
-        return f"<ImageClassifier {name}: {type(self.module).__name__}, {reads} to {len(self.labels)} classes>"
+        return f"<ImageClassifier {self.called}: {type(self.module).__name__}, {reads} to {len(self.labels)} classes>"
+
+    @property
+    def called(self) -> str:
+        """Its name as a person reads it: of a fingerprint the first eight digits."""
+        return shortened(self.name)
 
     # ------------------------------------------------------------------------------------------------ reading pictures
 
@@ -456,7 +460,7 @@ class ImageClassifier:
             if self.labels[wanted] in self.unanswered:
                 able = ", ".join(label for label in self.labels if label not in self.unanswered)
                 raise ValueError(
-                    f"{self.name} never answers {self.labels[wanted]!r}: that logit is a constant, so there is nothing to "
+                    f"{self.called} never answers {self.labels[wanted]!r}: that logit is a constant, so there is nothing to "
                     f"explain; it can answer: {able}"
                 )
             return wanted

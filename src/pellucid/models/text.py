@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations
-from pellucid.models.digest import digest
+from pellucid.models.digest import digest, shortened
 from pellucid.models.finite import all_finite
 from pellucid.models.hooks import find_module, uncompiled
 from pellucid.models.remembered import Memory
@@ -83,8 +83,7 @@ class TextEncoder:
 
     def __repr__(self) -> str:
         reads = f"{self.layers} layers x {self.heads} heads x {self.hidden_size}"
-        name = self.name[:15] if self.name.startswith("sha256:") else self.name
-        return f"<TextEncoder {name}: {type(self.module).__name__}, {reads}>"
+        return f"<TextEncoder {self.called}: {type(self.module).__name__}, {reads}>"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -104,6 +103,11 @@ class TextEncoder:
             raise ValueError(f"the encoder is in training mode ({type(self.module).__name__}): call module.eval() first")
 
     # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def called(self) -> str:
+        """Its name as a person reads it: of a fingerprint the first eight digits."""
+        return shortened(self.name)
 
     @property
     def memory(self) -> Memory:
@@ -179,12 +183,12 @@ class TextEncoder:
         """ValueError when the encoder lacks that head, with what would do."""
         if head == "question_answering" and not self.answers_questions:
             raise ValueError(
-                f"{self.name} has no question-answering head; load one that has, such as 'minilm-qa' or the folder of a "
+                f"{self.called} has no question-answering head; load one that has, such as 'minilm-qa' or the folder of a "
                 "checkpoint fine-tuned on SQuAD"
             )
         if head == "masked_words" and not self.fills_masks:
             raise ValueError(
-                f"{self.name} has no masked-word head; load one that has, such as 'minilm-mlm' or the folder of a checkpoint "
+                f"{self.called} has no masked-word head; load one that has, such as 'minilm-mlm' or the folder of a checkpoint "
                 "like bert-base-uncased"
             )
 
@@ -192,8 +196,8 @@ class TextEncoder:
         """ValueError when the encoder has no head at all, with what follows from it and what would do."""
         if not (self.answers_questions or self.fills_masks or self.classifies):
             raise ValueError(
-                f"{self.name} has no head for question answering, masked words or classes of texts, so {so}; load one that has "
-                "such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
+                f"{self.called} has no head for question answering, masked words or classes of texts, so {so}; load one that "
+                "has such a head, as 'minilm-qa', 'minilm-mlm' or the folder of a model ForSequenceClassification"
             )
 
     @cached_property
@@ -229,7 +233,7 @@ class TextEncoder:
     def hide(self, tokens: Tokens, positions: Sequence[int], row: int = 0) -> Tokens:
         """The same texts with these tokens of a row hidden behind the mask token. ValueError where the encoder has none."""
         if self.tokenizer.mask_token_id is None:
-            raise ValueError(f"{self.name} has no mask token, so nothing can be hidden from it")
+            raise ValueError(f"{self.called} has no mask token, so nothing can be hidden from it")
         return tokens.hidden(row, positions, int(self.tokenizer.mask_token_id))
 
     def spelled(self, token_id: int) -> str:
@@ -271,7 +275,7 @@ class TextEncoder:
                         "cut the context, or only have the question answered, which reads it in windows: read(question, "
                         "context, windows=True), or `pellucid answer`"
                     )
-                raise ValueError(f"the text is {length:,} tokens long and {self.name} reads at most {self.limit:,}; {cure}")
+                raise ValueError(f"the text is {length:,} tokens long and {self.called} reads at most {self.limit:,}; {cure}")
             size = min(WINDOW, self.limit)
             question = length - len(self._call((pair[1],))["input_ids"])
             room = size - question - 2
@@ -333,8 +337,8 @@ class TextEncoder:
         found = [tokens.surface(row, at) for row, at in unknown.nonzero().tolist()]
         shown = ", ".join(repr(s) for s in list(dict.fromkeys(found))[:5])
         warnings.warn(
-            f"the vocabulary of {self.name} has no piece for {shown}: {len(found)} of {int(tokens.mask.sum())} tokens are read "
-            f"as {self.tokenizer.unk_token}, like any other unknown character",
+            f"the vocabulary of {self.called} has no piece for {shown}: {len(found)} of {int(tokens.mask.sum())} tokens are "
+            f"read as {self.tokenizer.unk_token}, like any other unknown character",
             TextWarning,
             stacklevel=3,
         )
@@ -359,14 +363,14 @@ class TextEncoder:
         if not attentions or any(a is None for a in attentions):
             how = getattr(self.config, "_attn_implementation", "another one")
             raise ValueError(
-                f"{self.name} gives no attention weights: its attention is computed by {how!r}, which does not keep them. "
+                f"{self.called} gives no attention weights: its attention is computed by {how!r}, which does not keep them. "
                 "Load it with attn_implementation='eager', or call module.set_attn_implementation('eager')"
             )
         stacked = torch.stack([a.detach().float() for a in attentions])
         outputs = torch.stack([h.float() for h in heads]).unflatten(-1, (self.heads, -1)).movedim(3, 2)
         hidden = torch.stack([h.detach().float() for h in out.hidden_states])
         if not all_finite(hidden):
-            raise ValueError(f"the hidden states of {self.name} are NaN or infinite at this text; are its weights sound?")
+            raise ValueError(f"the hidden states of {self.called} are NaN or infinite at this text; are its weights sound?")
         keep = tokens.mask.float()
         return Activations(
             tokens,
@@ -414,7 +418,7 @@ class TextEncoder:
             said = {classes if self.classifies else "words": out.logits.detach().float()}
         for name, value in said.items():
             if not all_finite(value):
-                raise ValueError(f"the {name} logits of {self.name} are NaN or infinite at this text; are its weights sound?")
+                raise ValueError(f"the {name} logits of {self.called} are NaN or infinite at this text; are its weights sound?")
         return said
 
     @cached_property
@@ -423,7 +427,9 @@ class TextEncoder:
         base = getattr(self.module, "base_model", self.module)
         groups = int(getattr(self.config, "num_hidden_groups", 1))
         if getattr(self.config, "inner_group_num", 1) != 1:
-            raise ValueError(f"{self.name} has blocks of {self.config.inner_group_num} attentions each, which is not supported")
+            raise ValueError(
+                f"{self.called} has blocks of {self.config.inner_group_num} attentions each, which is not supported"
+            )
         where = PROJECTIONS[self.config.model_type]
         names = [where.format(layer=n, group=n * groups // self.layers) for n in range(self.layers)]
         return [find_module(base, name) for name in names]

@@ -18,7 +18,7 @@ def draw_hits(hits: Hits, match: str, *, paper: Paper = "light") -> Figure:
     heads = f"heads {', '.join(map(str, hits.heads))}" if len(hits.heads) < hits.corpus.encoder.heads else "all heads"
     what = f"hidden state of layer {hits.layer}" if hits.by == "hidden" else f"outputs of block {hits.layer}, {heads}"
     caption = (
-        f"{len(hits)} nearest tokens by the {what} of {hits.corpus.encoder.name}, cosine {hits[0].similarity:.3f} to "
+        f"{len(hits)} nearest tokens by the {what} of {hits.corpus.encoder.called}, cosine {hits[0].similarity:.3f} to "
         f"{hits[-1].similarity:.3f}. Bars: share of the hits, with its exact 95 % interval; tick, and the figure behind the "
         "stroke: share of all words of the corpus."
         + (f" Attention: mean over {heads}, special tokens left out." if read else "")

@@ -139,7 +139,7 @@ def scored(
         (best,) = answer(encoder, *read.texts[0])
         if not best.answered:
             warnings.warn(
-                f"{encoder.name} would say that the passage does not answer this; explained is {target.names[0]}, "
+                f"{encoder.called} would say that the passage does not answer this; explained is {target.names[0]}, "
                 "which it likes best of what stands there",
                 TextWarning,
                 stacklevel=2,

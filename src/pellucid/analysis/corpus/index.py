@@ -191,8 +191,8 @@ def open_corpus(folder: str | Path, encoder: TextEncoder | None = None) -> Corpu
         )
     if encoder.fingerprint != header["fingerprint"]:
         raise ValueError(
-            f"the corpus {str(folder)!r} was built with another encoder than {encoder.name}: its weights or vocabulary are not "
-            f"those of {header['encoder']!r}, of which vectors cannot be compared. Open it with that one, or {cure}"
+            f"the corpus {str(folder)!r} was built with another encoder than {encoder.called}: its weights or vocabulary are "
+            f"not those of {header['encoder']!r}, of which vectors cannot be compared. Open it with that one, or {cure}"
         )
     rows, first_token, first_word = (np.array(arrays[name]) for name in ("rows", "first_token", "first_word"))
     return Corpus(folder, encoder, header, text, rows, first_token, first_word, arrays["words"], arrays["tags"], codes)

@@ -163,7 +163,7 @@ def _query(
     vector = torch.as_tensor(query, dtype=torch.float32)
     if vector.shape != (corpus.encoder.hidden_size,):
         raise ValueError(
-            f"the vector has the shape {tuple(vector.shape)}; {corpus.encoder.name}'s have ({corpus.encoder.hidden_size},)"
+            f"the vector has the shape {tuple(vector.shape)}; {corpus.encoder.called}'s have ({corpus.encoder.hidden_size},)"
         )
     if not torch.isfinite(vector).all() or not vector.any():
         raise ValueError("the vector is zero, NaN or infinite, and points nowhere")
@@ -182,8 +182,8 @@ def _of_activations(
     if not 0 <= token < act.tokens.lengths[row]:
         raise IndexError(f"no token {token}; the text has {act.tokens.lengths[row]}, from 0")
     alien = ValueError(
-        f"the query was not computed by the encoder of this corpus, {corpus.encoder.name}, and its vectors cannot be compared; "
-        "compute it with corpus.encoder.activations(...)"
+        f"the query was not computed by the encoder of this corpus, {corpus.encoder.called}, and its vectors cannot be "
+        "compared; compute it with corpus.encoder.activations(...)"
     )
     own = corpus.encoder
     tokens = act.tokens[row]

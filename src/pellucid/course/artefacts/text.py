@@ -166,7 +166,7 @@ def guesses(entry: GuessEntry, axis: Axis, workshop: "Workshop") -> Value:
         asked = read(enc, entry.text, "", (entry.hidden,), axis)
         wanted = enc.tokenizer.convert_tokens_to_ids(entry.guess)
         if wanted == enc.tokenizer.unk_token_id:
-            raise ValueError(f"guess={entry.guess!r} is no wordpiece of {enc.name}; give one that it can guess whole")
+            raise ValueError(f"guess={entry.guess!r} is no wordpiece of {enc.called}; give one that it can guess whole")
         assert asked.masked is not None
         place = int(asked.masked[0].nonzero()[0, 0])
         others = {name: at for name, at in words_of(asked).items() if place not in at}
