@@ -16,7 +16,10 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
+import pellucid as pl
 from pellucid.course import notebooks
+from pellucid.course.notebooks.figures import variants
+from tests import networks
 from tests.cli.command import shell
 
 DATA = Path(notebooks.__file__).parent.parent / "data"
@@ -213,3 +216,12 @@ def test_the_command_writes_both_and_never_over_a_students_work(tmp_path: Path) 
 
     paths[0].write_text("not a notebook", encoding="utf-8")
     assert "is there already. Nothing" in shell("course", "notebooks", str(folder), "--part", "1").stderr
+
+
+def test_variants_of_a_rectified_map_are_not_called_magnitudes() -> None:
+    model = pl.ImageClassifier(networks.seeded(networks.smooth_cnn()), size=(32, 32))
+    image = model.read(np.full((32, 32, 3), 120, np.uint8))
+    named = {layer: pl.explain(model, image, method="grad_cam", layer=layer) for layer in ("1", "3")}
+    text = " ".join(text.get_text() for text in variants(image, named).texts).replace("\n", " ")
+    assert "only what speaks for the target" in text
+    assert "magnitude" not in text

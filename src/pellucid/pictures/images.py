@@ -102,13 +102,12 @@ def map_rows(
             top=None if top is None else int(top), min_weight=least, captions=captions, note=note,
         )  # fmt: skip
         return [heatmap_row("weights", a.map(), a.unit, scale=scale_of(a)), chosen]
-    meaning = "only what speaks for the target, the rest dropped" if a.options.get("rectify") else ""
     return [
-        heatmap_row("map", a.map(), a.unit, scale=scale_of(a), meaning=meaning),
+        heatmap_row("map", a.map(), a.unit, scale=scale_of(a), meaning=meaning_of(a)),
         overlay_row(
-            title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note, meaning=meaning
+            title, a.map(), images.pixels, a.unit, scale=scale_of(a), captions=captions, note=note, meaning=meaning_of(a)
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _told(e: Evidence, a: Attribution) -> str:
@@ -137,6 +136,11 @@ def scale_of(a: Attribution) -> Scale:
     if wanted in ("symmetric", "magnitude", "minmax"):
         return wanted  # pyright: ignore[reportReturnType]
     return "symmetric" if a.signed and a.reduction == "sum" else "magnitude"
+
+
+def meaning_of(a: Attribution) -> str:
+    """What the legend says of the scores where unit and sign do not tell."""
+    return "only what speaks for the target, the rest dropped" if a.options.get("rectify") else ""
 
 
 def facts(model: ImageClassifier, images: Images, a: Attribution) -> list[str]:

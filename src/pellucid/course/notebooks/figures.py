@@ -13,7 +13,7 @@ from pellucid.inputs.image import Images, to_pixels
 from pellucid.methods.filter_maps import filter_maps
 from pellucid.models.activations import Activations
 from pellucid.models.image import ImageClassifier
-from pellucid.pictures.images import columns, map_rows, scale_of
+from pellucid.pictures.images import columns, map_rows, meaning_of, scale_of
 from pellucid.render.numbers import number, percent
 from pellucid.render.rows import Column, Row, heatmap_row, overlay_row, photograph_row
 from pellucid.render.sheets import sheet
@@ -66,17 +66,20 @@ def variants(
     """
     each = list(named.values())
     pixels = image.pixels.expand(len(each), -1, -1, -1)
-    maps, unit, scale = torch.cat([a.map() for a in each]), each[0].unit, scale_of(each[0])
+    maps = torch.cat([a.map() for a in each])
     captions = captions or [f"{a.error_name} {number(a.worst_error, 2)}" if a.worst_error > 0 else "" for a in each]
-    alike = {(a.unit, scale_of(a)) for a in each}
+    alike = {(a.unit, scale_of(a), meaning_of(a)) for a in each}
     top: list[Row] = []
     if baselines:
         against = torch.cat([to_pixels(image.displayed(a.extras["baseline"])) for a in each])
         top = [photograph_row(against, "compared with")]
     if len(alike) == 1:
+        unit, scale, meaning = each[0].unit, scale_of(each[0]), meaning_of(each[0])
         rows = [
-            heatmap_row("map", maps, unit, scale=scale, shared=shared),
-            overlay_row("over the photograph", maps, pixels, unit, scale=scale, shared=shared, captions=captions),
+            heatmap_row("map", maps, unit, scale=scale, shared=shared, meaning=meaning),
+            overlay_row(
+                "over the photograph", maps, pixels, unit, scale=scale, shared=shared, captions=captions, meaning=meaning
+            ),
         ]
     else:  # maps of several units have no common legend: each says its own
         singles = [
