@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CorpusEntry, SearchAnswer } from "../src/api/types";
+import type { CorpusEntry, Model, SearchAnswer } from "../src/api/types";
 import {
-  barsOf, beginning, chosenCorpus, chosenLayer, chosenToken, corpusBody, cost, duration, everythingCsv, free, type Hit, type Histogram, histogramsCsv,
+  barsOf, beginning, chosenCorpus, chosenLayer, chosenToken, corpusBody, cost, duration, everythingCsv, firstEncoder, free, type Hit, type Histogram, histogramsCsv,
   hitsCsv, MOST_BYTES, offsetsOf, pieces, plain, pText, ruleOf, size, sorted, spacesOf, summary, tagAt, toggled, type Token, usual, wrongName, wrongText,
 } from "../src/lib/corpus";
 import { broken, drawing } from "../src/views/corpus/figure";
@@ -21,6 +21,12 @@ const histogram: Histogram = {
 const answer: SearchAnswer = { query: { text: SENTENCE, token: 2, match: "bank" }, layer: 4, by: "hidden", heads: [0, 1], candidates: 100, hits: [hit], histograms: [histogram], notes: [] };
 
 describe("building a corpus", () => {
+  it("begins with the encoder that was trained for meaning, where it is there", () => {
+    const model = (name: string, ready: boolean) => ({ name, ready }) as Model;
+    expect(firstEncoder([model("rater", true), model("minilm", true), model("minilm-qa", true)])).toBe("minilm");
+    expect(firstEncoder([model("minilm", false), model("rater", true)])).toBe("rater");
+    expect(firstEncoder([])).toBe("");
+  });
   it("asks for what was chosen and for no more", () => {
     expect(corpusBody({ name: "a", model: "minilm", text: null, limit: 60_000, layers: null, heads: true })).toEqual({ kind: "corpus", name: "a", model: "minilm", shipped: true, heads: true, limit_characters: 60_000 });
     expect(corpusBody({ name: "a", model: "minilm", text: "Hello.", limit: null, layers: [2], heads: false })).toEqual({ kind: "corpus", name: "a", model: "minilm", shipped: false, heads: false, text: "Hello.", layers: [2] });

@@ -224,6 +224,18 @@ def test_what_does_not_fit_is_refused_in_the_librarys_words(client, path, body, 
     assert words in answer.json()["detail"]
 
 
+def test_of_a_model_that_is_not_there_those_are_named_that_read_the_same(client):
+    told = {
+        kind: client.post(path, json=body).json()["detail"]
+        for kind, path, body in (
+            ("text", "/api/text/tokens", {"text": "the", "model": "nothere"}),
+            ("image", "/api/predict", {"source": "observation:0", "model": "nothere"}),
+        )
+    }
+    assert ("tiny bert" in told["text"], "imagenet" in told["text"]) == (True, False)
+    assert ("tiny bert" in told["image"], "imagenet" in told["image"]) == (False, True)
+
+
 @pytest.mark.parametrize("body", [{}, {"question": "who?"}, {"question": "who?", "passage": "she", "example": "errand"}])
 def test_layers_want_a_text_or_an_example(client, body):
     answer = client.post("/api/text/layers", json={"models": ["reader"], **body})

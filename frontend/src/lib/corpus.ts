@@ -127,6 +127,12 @@ export function plain(bytes: ArrayBuffer, name: string): string {
 
 export const encoders = (models: readonly Model[]): Model[] => models.filter(({ kind }) => kind === "text");
 
+/** What reads a new corpus unless another is chosen: the one trained for meaning where it is there. */
+export const firstEncoder = (known: readonly Model[]): string => {
+  const ready = known.filter((model) => model.ready);
+  return (ready.find(({ name }) => name === "minilm") ?? ready[0])?.name ?? "";
+};
+
 // --------------------------------------------------------------------------------------------------------------- the query
 
 export const searchable = (corpora: readonly CorpusEntry[]): CorpusEntry[] => corpora.filter(({ why_not }) => !why_not);

@@ -39,12 +39,12 @@ class Models:
 
     def check(self, name: str, kind: str) -> None:
         """UnknownName for one that is not there, ValueError for one that reads something else."""
+        able = [one for one, reads in self.kinds.items() if reads == kind]
         if name not in self.kinds:
-            raise UnknownName(unknown("model", name[:100], self.kinds))
-        if self.kinds[name] != kind:
-            able = ", ".join(repr(n) for n, k in self.kinds.items() if k == kind)
+            raise UnknownName(unknown("model", name[:100], able))
+        if name not in able:
             reads = {"image": "classifies pictures", "text": "reads text"}[self.kinds[name]]
-            raise ValueError(f"{name!r} {reads}; here one of these is wanted: {able}")
+            raise ValueError(f"{name!r} {reads}; here one of these is wanted: {', '.join(map(repr, able))}")
 
     def image(self, name: str) -> ImageClassifier:
         self.check(name, "image")
