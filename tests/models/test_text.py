@@ -231,26 +231,6 @@ def test_attention_that_cannot_be_kept_is_an_error_with_its_cure(monkeypatch: py
         encoder.activations("a")
 
 
-ASKING: dict[str, Any] = {
-    "token_scores": lambda one: pl.token_scores(one, "a"),
-    "head_effect": lambda one: pl.head_effect(one, "a"),
-    "compare": lambda one: pl.compare(one, ["a", "a b"], "a"),
-    "answer": lambda one: pl.answer(one, "who?", "he"),
-    "fill_mask": lambda one: pl.fill_mask(one, "a [MASK]"),
-    "build_corpus": lambda one: pl.build_corpus(one, ["A text."], "never-made"),
-}
-
-
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("name", list(ASKING))
-def test_what_is_no_encoder_is_told_what_would_do(name: str, relu: pl.ImageClassifier) -> None:
-    for given, instead in ((relu, "pl.explain"), (relu.module, "pl.TextEncoder"), ("minilm", "pl.load")):
-        with pytest.raises(
-            TypeError, match=rf"an encoder is wanted, and this is of the type {type(given).__name__}; .*{instead}"
-        ):
-            ASKING[name](given)
-
-
 @pytest.mark.parametrize("text", ["", "   \n\t"])
 def test_an_empty_text(tiny: pl.TextEncoder, text: str) -> None:
     with pytest.raises(ValueError, match="the text is empty; there is nothing to read"):

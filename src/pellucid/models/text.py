@@ -450,20 +450,6 @@ def _keeping_attention(module: nn.Module) -> Iterator[None]:
         switch(before)
 
 
-def check_encoder(given: object) -> None:
-    """TypeError for what is no encoder, such as a classifier of pictures, with what would do."""
-    if isinstance(given, TextEncoder):
-        return
-    kind = type(given).__name__
-    if kind == "ImageClassifier":  # which this file does not know
-        instead = "what reads pictures is explained by pl.explain(model, pictures, method=...)"
-    elif isinstance(given, nn.Module):
-        instead = "wrap it, pl.TextEncoder(module, tokenizer)"
-    else:
-        instead = "load one first, such as pl.load('minilm-qa')"
-    raise TypeError(f"an encoder is wanted, and this is of the type {kind}; {instead}")
-
-
 def check_characters(text: str, what: str) -> None:
     """ValueError for half a surrogate pair, which is no character, so that no tokenizer takes it."""
     try:
