@@ -19,6 +19,7 @@ from pellucid.measurement import Measurement
 from pellucid.methods import methods
 from pellucid.metrics import Metric, metrics
 from pellucid.models.image import ImageClassifier, Target
+from pellucid.models.kinds import check_classifier
 from pellucid.models.load import load_classifier
 from pellucid.registry import Contradiction
 from pellucid.request import Request
@@ -190,6 +191,7 @@ def record(model: ImageClassifier, source: Any, attribution: Attribution) -> Rec
 
     `source` is what was explained. ValueError where images and attribution do not belong together.
     """
+    check_classifier(model)
     images = model.read(source)
     check_explained(images, attribution)
     request = Request(

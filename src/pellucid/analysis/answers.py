@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pellucid.inputs.text import Tokens
+from pellucid.models.kinds import check_encoder
 from pellucid.models.text import TextEncoder
 
 LONGEST = 30
@@ -118,6 +119,7 @@ def answer(
     2019, section 4.3, https://arxiv.org/abs/1810.04805). `threshold` is by default the encoder's own. ValueError for an encoder
     without a question-answering head, or for texts without a context.
     """
+    check_encoder(enc)
     enc.need("question_answering")
     if top < 1 or longest < 1:
         raise ValueError(f"top={top} and longest={longest} must be at least 1")
@@ -193,6 +195,7 @@ def fill_mask(enc: TextEncoder, text: str | Tokens | Sequence[str], *, top: int 
     Write the encoder's mask token, such as [MASK], in the text, or hide tokens: `enc.hide(tokens, [3])`. ValueError for an
     encoder without a masked-word head, or when nothing is masked.
     """
+    check_encoder(enc)
     enc.need("masked_words")
     if not 1 <= top <= enc.config.vocab_size:
         raise ValueError(f"top={top}; expected 1 to {enc.config.vocab_size}, the size of the vocabulary")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Activations, Pooling
+from pellucid.models.kinds import check_activations
 
 Combine = Literal["sum", "mean"]
 
@@ -115,6 +116,7 @@ def attend(
     exBERT, Hoover et al. 2020, https://arxiv.org/abs/1910.05276). IndexError for a layer, head or text that does not exist,
     ValueError for another `combine` or `mass`.
     """
+    check_activations(activations)
     one = activations.row(row)
     layer, chosen = one.block(layer), one.head_numbers(heads)
     weights = one.attention(layer, chosen)[0]

@@ -15,6 +15,7 @@ from pellucid.attribution import Work
 from pellucid.inputs.text import Tokens
 from pellucid.measurement import LEVEL, Measurement
 from pellucid.models.digest import digest
+from pellucid.models.kinds import check_encoder
 from pellucid.models.text import TextEncoder
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -92,6 +93,7 @@ def _measured(
     seed: int,
     progress: Callable[[float], None] | None,
 ) -> Measurement:
+    check_encoder(encoder)
     if scores.pooled is not None:
         raise ValueError("these scores are by word, and what is removed are wordpieces; measure them before by_word()")
     if not shares or not all(0 < share <= 1 for share in shares):

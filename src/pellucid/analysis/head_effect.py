@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.analysis.answers import LONGEST, best_spans, within_context
 from pellucid.analysis.token_targets import class_labels
 from pellucid.inputs.text import Tokens
+from pellucid.models.kinds import check_encoder
 from pellucid.models.text import Head, TextEncoder
 
 AT_ONCE = 24
@@ -109,6 +110,7 @@ def head_effect(
     that gives a number; for a text without context or without a masked token, and for a span outside the text. IndexError for a
     layer or head that does not exist.
     """
+    check_encoder(encoder)
     tokens = encoder.read(tokens, context)[row]
     encoder.need_some_head("it answers nothing that taking a head of its attention out could change")
     if encoder.regression:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from pellucid.models.activations import Activations, Pooling
+from pellucid.models.kinds import check_activations
 
 
 @final
@@ -46,6 +47,7 @@ def head_statistics(activations: Activations) -> HeadStatistics:
 
     A query without a next or a previous token counts as giving it 0. ValueError where no token but specials is in the text.
     """
+    check_activations(activations)
     tokens, weights = activations.tokens, activations.attentions
     asking = tokens.mask & ~tokens.special
     queries = int(asking.sum())

@@ -14,6 +14,7 @@ from torch import Tensor
 from pellucid.analysis.trustworthiness import neighbours_of, trustworthiness
 from pellucid.inputs.text import Role, Tokens
 from pellucid.models.activations import Activations, Pooling
+from pellucid.models.kinds import check_activations
 
 Basis = Literal["layer", "shared"]
 
@@ -72,6 +73,7 @@ def project(
     all pictures have the same axes. Exact, in double precision. Trustworthiness compares `neighbours`, or fewer where the text
     is short. ValueError for another method or basis and for fewer tokens than components; IndexError for another row.
     """
+    check_activations(act)
     if method != "pca":
         raise ValueError(f"no method named {method!r}; known: pca")
     if basis not in get_args(Basis):

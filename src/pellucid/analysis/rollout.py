@@ -8,6 +8,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from pellucid.models.activations import Activations
+from pellucid.models.kinds import check_activations
 
 CAPACITY = 2**26
 """Units into which a weight of 1 is divided: scipy's maximum flow counts in whole numbers of 32 bits."""
@@ -20,6 +21,7 @@ def rollout(activations: Activations, *, residual: int | float = 0.5) -> Float32
     (section 3.1, eq. 1). It follows attention alone: what values, feed-forward layers and norms do is not in it. Filling is 0.
     ValueError for a residual that is not from 0 to 1.
     """
+    check_activations(activations)
     mixed = with_residual(activations.attentions.mean(2), residual)
     through = torch.eye(mixed.shape[-1]).expand_as(mixed[0])
     steps: list[Tensor] = []
@@ -56,6 +58,7 @@ def attention_flow(
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_flow
 
+    check_activations(activations)
     one = activations.row(row)
     depth = one.block(layer)
     mixed = with_residual(one.attentions[:depth, 0].mean(1).double(), residual).numpy()

@@ -15,6 +15,7 @@ from pellucid.analysis.anisotropy import Correction, Reference, corrector, rando
 from pellucid.analysis.word import Chosen, Place, choose, is_place
 from pellucid.inputs.text import Tokens
 from pellucid.models.activations import Pooling
+from pellucid.models.kinds import check_encoder
 from pellucid.models.text import TextEncoder
 
 Metric = Literal["euclidean", "cosine"]
@@ -107,6 +108,7 @@ def compare(
     Raises ValueError for fewer than two sentences, a word that is not there or that the vocabulary lacks, a text that is empty
     or too long, and a vector of length zero, which has no direction; IndexError for a layer that does not exist.
     """
+    check_encoder(enc)
     for value, kind, name in (
         (metric, Metric, "metric"),
         (pooling, Pooling, "pooling"),

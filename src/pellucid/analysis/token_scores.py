@@ -34,6 +34,7 @@ from pellucid.inputs.text import Tokens
 from pellucid.models.activations import _words_as_tokens, word_groups
 from pellucid.models.fit import check_gradients
 from pellucid.models.fit import gradient as gradient_of
+from pellucid.models.kinds import check_encoder
 from pellucid.models.text import TextEncoder
 from pellucid.registry import OptionValue
 
@@ -167,6 +168,7 @@ def token_scores(
     they sum to 1 only with the specials, which are NaN here. ValueError for an unknown method or baseline, for steps below 1 or
     samples below 10, and for what has no target.
     """
+    check_encoder(encoder)
     if method not in get_args(TokenMethod):
         raise ValueError(f"no method named {method!r}; known: {', '.join(get_args(TokenMethod))}")
     start = baseline or ("mask" if method == "integrated_gradients" else "zero")

@@ -13,6 +13,7 @@ from pellucid.inputs.image import Images, normalised
 from pellucid.methods.filter_image import FilterImage
 from pellucid.models.finite import all_finite
 from pellucid.models.image import ImageClassifier
+from pellucid.models.kinds import check_classifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps
 from pellucid.models.receptive import Box, receptive_boxes
 
@@ -78,6 +79,7 @@ def filter_maps(model: ImageClassifier, inputs: Images, layer: str, filters: Seq
 
     Raises as `pl.filters` does for a layer or a filter, and ValueError for activations that are NaN or infinite.
     """
+    check_classifier(model)
     model.check_mode()
     wanted = filter_indices(filter_layer(model, layer), filters)
     activations = torch.cat(list(_outputs(model, layer, wanted, inputs.features)))

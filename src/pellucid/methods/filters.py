@@ -22,6 +22,7 @@ from pellucid.models.batches import BATCH
 from pellucid.models.finite import all_finite
 from pellucid.models.fit import check_gradients
 from pellucid.models.image import ImageClassifier
+from pellucid.models.kinds import check_classifier
 from pellucid.models.layer_maps import filter_indices, filter_layer, layer_maps, together
 from pellucid.stream import Preset, method
 
@@ -91,6 +92,7 @@ def filters(
     Raises KeyError for a layer and IndexError for a filter that does not exist, and ValueError for a layer that has no filters
     or runs more than once, for images where none belong or none where they do, and for gradients that are NaN or infinite.
     """
+    check_classifier(model)
     model.check_mode()
     check_gradients(model.module)
     found = filter_layer(model, layer)

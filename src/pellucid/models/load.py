@@ -87,6 +87,8 @@ def load(name: str | Path, *, architecture: str | None = None) -> "ImageClassifi
 
 def _instead(model: Any) -> str:
     """What would do, where a module or a ready model was given for a name."""
+    if isinstance(model, ImageClassifier):
+        return "a classifier reads pictures: its answers are explained by pl.explain(model, picture, method=...)"
     if hasattr(model, "tokenizer"):
         return "an encoder reads text: its answers are explained by pl.token_scores(encoder, text)"
     if isinstance(model, nn.Module):
@@ -94,7 +96,7 @@ def _instead(model: Any) -> str:
             "wrap a network that reads pictures, pl.ImageClassifier(module, size=(height, width), mean=..., std=...), "
             "and one that reads text, pl.TextEncoder(module, tokenizer)"
         )
-    return "give a name of the catalog, a path, or a pl.ImageClassifier"
+    return "give a name of the catalog or a path, or what it names, a pl.ImageClassifier or pl.TextEncoder"
 
 
 def _load_folder(place: str, name: str, *, local: bool) -> "ImageClassifier | TextEncoder":

@@ -15,6 +15,7 @@ from pellucid.inputs.image import Images
 from pellucid.methods.filter_image import FilterImage
 from pellucid.methods.filter_maps import Patch, filter_maps
 from pellucid.models.image import ImageClassifier
+from pellucid.models.kinds import check_classifier
 from pellucid.registry import OptionValue
 from pellucid.render.colormaps import Scale
 from pellucid.render.figures import Paper
@@ -39,6 +40,7 @@ def draw(
     the unit and the limits. `evidence`, that of each attribution, is told below the maps. Save the figure with
     `figure.savefig`, or see `pellucid.render.figures.save`.
     """
+    check_classifier(model)
     images = model.read(source)
     attributions = [attributions] if isinstance(attributions, Attribution) else list(attributions)
     for attribution in attributions:

@@ -20,6 +20,7 @@ from pellucid.analysis.corpus.rows import Rows, rows
 from pellucid.analysis.corpus.sentences import divide
 from pellucid.analysis.corpus.vectors import Space, activations, batches, most_attended
 from pellucid.models.activations import Activations
+from pellucid.models.kinds import check_encoder
 from pellucid.models.text import TextEncoder, check_characters
 
 TIMES = 380
@@ -58,6 +59,7 @@ def build_corpus(
     Raises ValueError for a text without a sentence, a file that is not UTF-8 and a folder that is in use, IndexError for a
     layer that does not exist, and OSError when the disk is full; then nothing is left behind.
     """
+    check_encoder(encoder)
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{str(folder)!r} exists already; give a new folder, or remove it first")
