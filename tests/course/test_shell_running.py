@@ -108,6 +108,23 @@ def test_a_term(folder: Path) -> None:
     assert "is not empty" in twice.stderr
 
 
+def test_a_course_of_one_is_opened_and_told_in_the_singular(folder: Path) -> None:
+    (folder.parent / "one.csv").write_text("name,email\nBo,bo@example.edu\n")
+    assert run(folder, "roster", "one.csv").returncode == 0
+    first = run(folder, "open").stdout.splitlines()
+    assert first[0] == "Published xai/keys/0001.json"
+    assert first[1].split() == ["state", "open"]
+    assert "draft" not in "".join(first)
+    course = Course.open(folder)
+    answer(course, student(course, "Bo"), "q1", "ab")
+    course.close()
+    assert "\n1 student, mean 0.3" in run(folder, "items").stdout
+    assert run(folder, "backup", "one.backup").stdout == "one.backup: 1 member, 1 save, 1 version of the key\n"
+    assert shell("course", "restore", "one.backup", "again", cwd=folder.parent).stdout == (
+        "restored 1 member, 1 save, 1 version of the key\n"
+    )
+
+
 def test_an_instructor_is_added_with_a_password_that_no_list_of_processes_shows(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

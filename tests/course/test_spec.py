@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.course.assignment import Option
-from pellucid.course.binding import BindingError, fill, filled_link
+from pellucid.course.binding import BindingError, fill, filled_link, images_of
 from pellucid.course.reading import read_spec
 from pellucid.course.source import SpecError, edited
 from pellucid.course.spec import in_points, tenths
@@ -182,3 +182,10 @@ def test_points_are_integer_tenths() -> None:
     for wrong in ("0.35", "-1", "0", "NaN", "Infinity", "x", "1e9", ""):
         with pytest.raises(ValueError, match=r"no (multiple|decimal)"):
             tenths(wrong)
+
+
+def test_hidden_files_and_folders_are_none_of_a_courses_pictures(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "c.png").mkdir(parents=True)
+    for name in ("b.png", "a.JPG", "._a.JPG", "notes.txt"):
+        (tmp_path / "photos" / name).touch()
+    assert images_of("photos", tmp_path) == {"0": str(tmp_path / "photos" / "a.JPG"), "1": str(tmp_path / "photos" / "b.png")}

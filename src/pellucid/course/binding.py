@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from pellucid.inputs.photograph import SUFFIXES, observation_paths
+from pellucid.inputs.photograph import SUFFIXES, observation_paths, pictures_in
 from pellucid.registry import unknown
 
 IMAGES = ("image", "other")
@@ -133,8 +133,7 @@ def images_of(given: str | Mapping[str, str], folder: Path) -> dict[str, str]:
         inside = folder / given
         if not inside.is_dir():
             raise FileNotFoundError(f"no folder of images at {str(inside)!r}; give one, `observation`, or images by their id")
-        shown = (p for p in inside.iterdir() if not p.name.startswith(".") and not p.is_dir())
-        found = sorted(p for p in shown if p.suffix.lower() in SUFFIXES)
+        found = pictures_in(inside)
         if not found:
             raise BindingError(f"the folder {str(inside)!r} holds no picture; known endings: {', '.join(SUFFIXES)}")
         return {str(n): str(path) for n, path in enumerate(found)}

@@ -89,16 +89,20 @@ def recall(name: str) -> object:
     return _remembered[name]
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """A folder's pictures in order, but for hidden ones, such as macOS's `._cat.jpg`."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and not p.is_dir())
+
+
 def expand(sources: Sequence[str | Path]) -> Iterator[str]:
-    """Every picture that the sources name: files as they are, folders' pictures in order but for hidden ones, such as macOS's
-    `._cat.jpg`, `observation` as all ten. Folders in a folder are passed over with an ImageWarning."""
+    """Every picture that the sources name: files as they are, folders' pictures (see `pictures_in`), `observation` as all ten.
+    Folders in a folder are passed over with an ImageWarning."""
     for source in map(str, sources):
         if source == "observation":
             yield from (f"observation:{n}" for n in range(len(observation_paths())))
         elif Path(source).is_dir():
-            shown = sorted(p for p in Path(source).iterdir() if not p.name.startswith("."))
-            inside = [p for p in shown if p.suffix.lower() in SUFFIXES and not p.is_dir()]
-            inner = [p for p in shown if p.is_dir()]
+            inside = pictures_in(Path(source))
+            inner = sorted(p for p in Path(source).iterdir() if p.is_dir() and not p.name.startswith("."))
             if not inside:
                 deeper = f"; folders in it are not looked into: name them, such as {inner[0].name!r}" if inner else ""
                 raise ValueError(f"the folder {source!r} holds no picture{deeper}; known endings: {', '.join(SUFFIXES)}")

@@ -1,11 +1,12 @@
 """`pellucid course backup FOLDER FILE` and `pellucid course restore FILE [FOLDER]`"""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from pellucid.cli.console import json_flag, print_json
-from pellucid.cli.course.opening import FOLDER, opened, url_flag
+from pellucid.cli.course.opening import FOLDER, counted, opened, url_flag
 
 
 @click.command(params=[url_flag, json_flag], epilog="Example: pellucid course backup xai xai-monday.backup")
@@ -25,7 +26,7 @@ def backup(folder: Path, file: Path, force: bool, url: str | None, as_json: bool
     if as_json:
         print_json({"file": str(file), "rows": counts})
     else:
-        click.echo(f"{file}: {counts['member']} members, {counts['answer']} saves, {counts['key_version']} versions of the key")
+        click.echo(f"{file}: {_content(counts)}")
 
 
 @click.command(params=[url_flag, json_flag], epilog="Example: pellucid course restore xai-monday.backup xai-again")
@@ -42,6 +43,9 @@ def restore(file: Path, folder: Path | None, url: str | None, as_json: bool) -> 
     if as_json:
         print_json({"rows": counts})
     else:
-        click.echo(
-            f"restored {counts['member']} members, {counts['answer']} saves, {counts['key_version']} versions of the key"
-        )
+        click.echo(f"restored {_content(counts)}")
+
+
+def _content(counts: Mapping[str, int]) -> str:
+    members, saves = counted(counts["member"], "member"), counted(counts["answer"], "save")
+    return f"{members}, {saves}, {counted(counts['key_version'], 'version', ' of the key')}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pellucid.cli.console import json_flag, print_json, print_table
-from pellucid.cli.course.opening import FOLDER, opened, points, url_flag
+from pellucid.cli.course.opening import FOLDER, counted, opened, points, url_flag
 
 
 @click.command(params=[url_flag, json_flag], epilog="Example: pellucid course items xai --json")
@@ -34,8 +34,10 @@ def items(folder: Path, url: str | None, as_json: bool) -> None:
     ]  # fmt: skip
     header = ["question", "answered", "right", "95 %", "first", "r", "95 %", "upper-lower", "alpha without"]
     print_table(header, rows)
-    click.echo(f"{found.n} students, mean {points(round(found.mean, 1))}, sd {found.sd / 10:.2f}; KR-20 {_number(found.kr20)}, "
-               f"alpha {_number(found.alpha)} ({_between(found.alpha_interval)})")  # fmt: skip
+    click.echo(
+        f"{counted(found.n, 'student')}, mean {points(round(found.mean, 1))}, sd {found.sd / 10:.2f}; "
+        f"KR-20 {_number(found.kr20)}, alpha {_number(found.alpha)} ({_between(found.alpha_interval)})"
+    )
     for question, option in found.disagreements:
         click.echo(f"{question}, {option}: most of the upper third of those who answered sees it otherwise than the key")
     if found.few:

@@ -47,6 +47,11 @@ def opened(folder: Path, url: str | None, *, make: bool = False) -> Iterator["Co
             Path(beside, FILE).rename(folder / FILE)
 
 
+def counted(number: int, what: str, more: str = "") -> str:
+    """`1 student`, `2 students`."""
+    return f"{number} {what}{'' if number == 1 else 's'}{more}"
+
+
 def points(tenths: int | float) -> str:
     """As people read points."""
     return f"{tenths / 10:.1f}" if float(tenths).is_integer() else f"{tenths / 10:.2f}"

@@ -93,8 +93,9 @@ def _address(host: str, names: tuple[str, ...], https: bool, port: int) -> str:
     return f"http://{names[0]}/" if ":" in names[0] or port == 80 else f"http://{names[0]}:{port}/"
 
 
-def published(course: "Course", folder: Path) -> str:
-    """What is served, and under which key; published now where nothing is, or nobody has seen it yet."""
+def published(course: "Course", folder: Path, *, standing: bool = True) -> str:
+    """What is served, and under which key; published now where nothing is, or nobody has seen it yet. Of what is published
+    now no more than the file without `standing`."""
     from pellucid.course.storage import Conflict
 
     state = course.state()
@@ -116,7 +117,7 @@ def published(course: "Course", folder: Path) -> str:
         course.publish(document)
     except Conflict:
         return later
-    return f"Published {newest}: {_standing(course)}"
+    return f"Published {newest}: {_standing(course)}" if standing else f"Published {newest}"
 
 
 def _standing(course: "Course") -> str:

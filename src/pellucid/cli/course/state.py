@@ -27,7 +27,7 @@ def open_course(
 ) -> None:
     """Let students answer. A course that was never published is, with its newest frozen key."""
     with opened(folder, url, make=True) as course:
-        note = published(course, folder) if course.state().assignment_hash is None else None
+        note = published(course, folder, standing=False) if course.state().assignment_hash is None else None
         course.set_state("open", until, feedback, interval)
         if note is not None and not as_json:
             click.echo(note)
