@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image, ImageOps
 
@@ -129,30 +130,16 @@ class Peak:
         self._looks.join()
 
     def _look(self) -> None:
+        this = psutil.Process()
         while not self._over.wait(0.1):
-            self.mebibytes = max(self.mebibytes, sum(map(_proportional, _family(os.getpid()))))
+            self.mebibytes = max(self.mebibytes, sum(map(_proportional, [this, *this.children(recursive=True)])))
 
 
-def _family(root: int) -> list[int]:
-    parents: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = status.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        parents.setdefault(int(after_name[1]), []).append(int(status.parent.name))
-    found = [root]
-    for one in found:  # grows as it goes
-        found += parents.get(one, [])
-    return found
-
-
-def _proportional(process: int) -> float:
+def _proportional(process: psutil.Process) -> float:
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it has ended
+        return process.memory_full_info().pss / 2**20
+    except psutil.Error:  # it has ended
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def main() -> None:
