@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pellucid.analysis.erasure import SHARES, comprehensiveness, ranked
 from pellucid.analysis.token_scores import DISTANCE, TokenMethod, TokenScores, erased, token_scores
+from pellucid.analysis.token_shapley import LEAST
 from pellucid.analysis.token_targets import asked_without, removable
 from pellucid.attribution import Work
 from pellucid.evidence import Evidence, Trust, judged, unaccounted
@@ -31,7 +32,6 @@ NETWORKS, RANKS = 5, 40
 one pair in twelve by 0.9 or more, so that the mean over a few networks is what tells; of a long text one is enough."""
 ORDERS = 19
 """Random orders. One more of them would be better than all of these in a twentieth of cases."""
-LEAST_SAMPLES = 10
 CHANCE: tuple[TokenMethod, ...] = ("random", "kernel_shap")
 """Methods that draw."""
 
@@ -174,8 +174,8 @@ def _fewer(samples: int, tokens: Sequence[int], share: float) -> int:
         return sum(planned(count, samples) for count in tokens)
 
     room = share * passes(samples)
-    while samples > LEAST_SAMPLES and passes(samples) > room:
-        samples = max(LEAST_SAMPLES, math.floor(0.95 * samples))
+    while samples > LEAST and passes(samples) > room:
+        samples = max(LEAST, math.floor(0.95 * samples))
     return samples
 
 

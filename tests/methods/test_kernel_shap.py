@@ -10,7 +10,7 @@ import pellucid as pl
 from pellucid.inputs.perturb import Hide, fill
 from pellucid.methods.kernel_shap import kernel_shap
 from pellucid.registry import Contradiction
-from pellucid.shapley import Coalitions, Sums, dealt, shapley_kernel
+from pellucid.shapley import Sums, dealt, shapley_kernel
 from tests.conftest import pictures
 
 COARSE: dict[str, Any] = {"segmentation": "grid", "segments": 16}
@@ -192,16 +192,6 @@ def test_its_unit_is_that_of_what_is_watched_and_against_another_class_logits(re
     assert rather.unit == "logit per superpixel"
     one, other = (pl.explain(relu, image, method="kernel_shap", samples=256, target=t, output="logit", **FEW) for t in (0, 1))
     torch.testing.assert_close(rather.scores, one.scores - other.scores, rtol=1e-4, atol=1e-5)
-
-
-def test_memory_does_not_grow_with_the_samples() -> None:
-    group = Coalitions(16, [0], 100_000, 0)
-    sizes = set()
-    for _ in range(40):
-        visible = group.draw(50)
-        group.add(visible, torch.zeros(len(visible), 1))
-        sizes.add(sum(part.numel() for part in vars(group._sums).values() if isinstance(part, torch.Tensor)))
-    assert len(sizes) == 1
 
 
 def test_one_superpixel_is_refused(relu: pl.ImageClassifier) -> None:

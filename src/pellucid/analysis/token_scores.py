@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from pellucid.analysis.rollout import rollout
-from pellucid.analysis.token_shapley import token_shapley
+from pellucid.analysis.token_shapley import LEAST, token_shapley
 from pellucid.analysis.token_targets import (
     AT_ONCE,
     Asked,
@@ -176,8 +176,8 @@ def token_scores(
         raise ValueError(f"no baseline named {baseline!r}; known: {', '.join(get_args(Baseline))}")
     if steps < 1:
         raise ValueError(f"steps={steps}; at least one point of the path")
-    if samples < 10:
-        raise ValueError(f"samples={samples}; at least 10 subsets of the tokens")
+    if samples < LEAST:
+        raise ValueError(f"samples={samples}; at least {LEAST} subsets of the tokens")
     tokens = tokens if isinstance(tokens, Tokens) else encoder.read(tokens, context)
     wanted = token_target(encoder, tokens, target)
     able = removable(tokens)

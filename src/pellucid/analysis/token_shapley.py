@@ -11,6 +11,8 @@ from pellucid.inputs.text import Tokens
 from pellucid.models.text import TextEncoder
 from pellucid.shapley import Coalitions
 
+LEAST = 10
+"""Subsets of a text, at least."""
 AT_ONCE = 100
 """Subsets of a text between two looks at the progress."""
 

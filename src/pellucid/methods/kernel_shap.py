@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
-import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from pydantic import Field
 from torch import Tensor
 
-from pellucid.attribution import Attribution, Work
+from pellucid.attribution import Attribution
 from pellucid.inputs.image import Images
 from pellucid.inputs.superpixels import Segmentation
 from pellucid.methods import methods
@@ -69,13 +68,14 @@ def kernel_shap(
 
     Subsets are drawn by that kernel, each followed by its complement, of which only the difference counts (Covert and Lee,
     AISTATS 2021, https://arxiv.org/abs/2012.01536, section 3.2): in it interactions of two superpixels, or of any even number,
-    cancel. Subsets of one size
-    are dealt from a shuffled pack, so that each superpixel comes up equally often. Where there are so few superpixels that all
-    subsets are no more than `samples`, up to nine by default, all are asked, and the values are exact.
+    cancel. Subsets of one size are dealt from a shuffled pack, so that each superpixel comes up equally often. Where there are
+    so few superpixels that all subsets are no more than `samples`, nor than 1,024, all are asked, and the values are exact: of
+    up to nine by default.
 
     `error` is how far the values are expected to be from those of endless samples, relative to their length: 0.1 means by a
-    tenth of themselves; 0 where all subsets were asked. `fit` says how much of the differences between subsets and their
-    complements the values explain: what is left is interaction, of which a sum of values says nothing.
+    tenth of themselves. Where all subsets are asked it is at least 1 until they are, and then 0. `fit` says how much of the
+    differences between subsets and their complements the values explain: what is left is interaction, of which a sum of values
+    says nothing.
 
     The more superpixels, the more samples: of 50 the default's values are within some fifth of themselves on a photograph, of
     200 they are not known at all. Images of fewer than 43 x 43 pixels are cut into fewer than 50, unless `segments` says how
@@ -95,35 +95,11 @@ def kernel_shap(
     watch = Watch(model, inputs.features, target, output, expected=0 if any(group.exact for group in groups) else None)
     most = max(group.planned for group in groups)
     for work in asked(watch, inputs.features, cuts, groups, most, model.batches.images):
-        yield replace(_answer(groups, cuts, target, output, work, watch.lasting), notes=cuts.notes | watch.notes)
-
-
-def _answer(
-    groups: "list[Coalitions]",
-    cuts: Cuts,
-    target: Int64[Tensor, " batch"],
-    output: str,
-    work: Work,
-    lasting: Float32[Tensor, " image"],
-) -> Attribution:
-    found: dict[int, dict[str, Tensor]] = {}
-    for group in groups:
-        shapley = group.shapley()
-        for column, i in enumerate(group.members):
-            found[i] = {name: value[..., column].float() for name, value in vars(shapley).items()}
-            found[i]["prediction"] = group.intact[column]
-    images = [found[i] for i in range(len(cuts.maps))]
-    values, errors = ([image.pop(name) for image in images] for name in ("values", "errors"))
-    stays = lasting / torch.stack([image["fit"] for image in images]).clamp(min=0.01).sqrt()
-    return Attribution(
-        scores=cuts.laid(values),
-        target=target,
-        error=torch.stack([image.pop("error") for image in images]).hypot(stays),
-        error_name="relative error",
-        work=work,
-        unit=f"{output} per superpixel",
-        extras={
-            **cuts.extras(values, errors),
-            **{name: torch.stack([image[name] for image in images]) for name in images[0]},
-        },
-    )
+        found: dict[int, dict[str, Tensor]] = {}
+        for group in groups:
+            shapley = group.shapley()
+            for column, i in enumerate(group.members):
+                own = {name: value[..., column].float() for name, value in vars(shapley).items()}
+                found[i] = {"weights": own.pop("values"), **own, "prediction": group.intact[column]}
+        a = cuts.attribution(found, target, f"{output} per superpixel", work, watch.lasting)
+        yield replace(a, notes={**a.notes, **watch.notes})

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, Num
 from pydantic import Field
 from torch import Tensor
 
-from pellucid.attribution import Attribution, Work
+from pellucid.attribution import Attribution
 from pellucid.inputs.designs import Design, Draw, drawing
 from pellucid.inputs.image import Images
 from pellucid.inputs.superpixels import Segmentation
@@ -30,7 +30,7 @@ from pellucid.methods.superpixel_samples import (
     Sigma,
     Watched,
     asked,
-)  # fmt: skip
+)
 from pellucid.models.image import ImageClassifier
 from pellucid.models.watch import Watch
 from pellucid.registry import Contradiction
@@ -135,7 +135,14 @@ def lime(
     ]
     watch = Watch(model, inputs.features, target, output)
     for work in asked(watch, inputs.features, cuts, groups, samples, model.batches.images):
-        yield replace(_answer(groups, cuts, target, output, alpha, work, watch.lasting), notes=cuts.notes | watch.notes)
+        found: dict[int, dict[str, Tensor]] = {}
+        for group in groups:
+            surrogate = group.surrogate(alpha)
+            for column, i in enumerate(group.members):
+                found[i] = {name: value[..., column].float() for name, value in vars(surrogate).items()}
+                found[i] |= {"kernel_range": group.kernel_range().float(), "prediction": group.intact[column]}
+        a = cuts.attribution(found, target, f"{output} per superpixel shown", work, watch.lasting)
+        yield replace(a, notes={**a.notes, **watch.notes})
 
 
 def _check_kernel(keep: float, width: float) -> None:
@@ -145,39 +152,6 @@ def _check_kernel(keep: float, width: float) -> None:
             f"kernel_width={width}: a sample that shows {keep:.0%} of the superpixels would weigh {weight:.1g} and the whole "
             "image 1, so nothing is left to fit; widen the kernel, or set design='uniform', or design='coin' and a higher keep"
         )
-
-
-def _answer(
-    groups: list["Neighbourhood"],
-    cuts: Cuts,
-    target: Int64[Tensor, " batch"],
-    output: str,
-    alpha: float,
-    work: Work,
-    lasting: Float32[Tensor, " image"],
-) -> Attribution:
-    found: dict[int, dict[str, Tensor]] = {}
-    for group in groups:
-        surrogate = group.surrogate(alpha)
-        for column, i in enumerate(group.members):
-            found[i] = {name: value[..., column].float() for name, value in vars(surrogate).items()}
-            found[i] |= {"kernel_range": group.kernel_range().float(), "prediction": group.intact[column]}
-    images = [found[i] for i in range(len(cuts.maps))]
-    weights, errors = ([image.pop(name) for image in images] for name in ("weights", "errors"))
-    # of answers that vary by 1, those that the weights explain vary by the root of the fit; all that lasts may lie among them
-    stays = lasting / torch.stack([image["fit"] for image in images]).clamp(min=0.01).sqrt()
-    return Attribution(
-        scores=cuts.laid(weights),
-        target=target,
-        error=torch.stack([image.pop("error") for image in images]).hypot(stays),
-        error_name="relative error",
-        work=work,
-        unit=f"{output} per superpixel shown",
-        extras={
-            **cuts.extras(weights, errors),
-            **{name: torch.stack([image[name] for image in images]) for name in images[0]},
-        },
-    )
 
 
 @final

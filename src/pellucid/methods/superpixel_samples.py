@@ -1,7 +1,7 @@
 """What LIME and Shapley values share: images cut into superpixels, and the network asked with some of them hidden."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Protocol, final, runtime_checkable
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from pellucid.attribution import Work
+from pellucid.attribution import Attribution, Work
 from pellucid.inputs.image import Images
 from pellucid.inputs.perturb import Hide, fill, perturbed
 from pellucid.inputs.superpixels import Algorithm, Segmentation, superpixels
@@ -86,19 +86,36 @@ class Cuts:
         """By number of superpixels, the images that have it: one draw of masks does for all of them."""
         return {n: [i for i, count in enumerate(self.counts) if count == n] for n in dict.fromkeys(self.counts)}
 
-    def laid(self, values: Sequence[Float32[Tensor, " segment"]]) -> Float32[Tensor, "batch 1 height width"]:
-        """Each image's values of its superpixels, over their pixels."""
-        return torch.stack([one[labels] for one, labels in zip(values, self.maps, strict=True)])[:, None]
-
-    def extras(
-        self, values: Sequence[Float32[Tensor, " segment"]], errors: Sequence[Float32[Tensor, " segment"]]
-    ) -> dict[str, Tensor]:
-        """The superpixels, their values, and how far those may be off; 0 beyond an image's own number."""
-        return {
-            "segments": torch.stack(self.maps),
-            "segment_weights": pad_sequence([*values], batch_first=True),
-            "segment_errors": pad_sequence([*errors], batch_first=True),
-        }
+    def attribution(
+        self,
+        found: Mapping[int, Mapping[str, Tensor]],
+        target: Int64[Tensor, " batch"],
+        unit: str,
+        work: Work,
+        lasting: Float32[Tensor, " image"],
+    ) -> Attribution:
+        """What was found of each image, laid over its pixels: the `weights` of its superpixels and their `errors`, the relative
+        `error` of all, the `fit`, and what else is an extra. `lasting` is the share of how much the answers vary that no
+        number of samples takes off (see `Watch`)."""
+        images = [dict(found[i]) for i in range(len(self.maps))]
+        weights, errors, error = ([image.pop(name) for image in images] for name in ("weights", "errors", "error"))
+        # of answers that vary by 1, those that the weights explain vary by the root of the fit; what lasts may lie among them
+        stays = lasting / torch.stack([image["fit"] for image in images]).clamp(min=0.01).sqrt()
+        return Attribution(
+            scores=torch.stack([one[labels] for one, labels in zip(weights, self.maps, strict=True)])[:, None],
+            target=target,
+            error=torch.stack(error).hypot(stays),
+            error_name="relative error",
+            work=work,
+            unit=unit,
+            extras={
+                "segments": torch.stack(self.maps),
+                "segment_weights": pad_sequence(weights, batch_first=True),
+                "segment_errors": pad_sequence(errors, batch_first=True),
+                **{name: torch.stack([image[name] for image in images]) for name in images[0]},
+            },
+            notes=self.notes,
+        )
 
 
 @runtime_checkable
